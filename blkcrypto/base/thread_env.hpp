@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The env of an ordinary thread: the machine's clock and random source, a mailbox that other threads post to, and
+// a sleep that ends when one of them does. Made, used and destroyed on the thread it belongs to; only post() is
+// for others.
+
+#include "blkcrypto/base/env.hpp"
+#include "blkcrypto/base/result.hpp"
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+namespace blkcrypto {
+
+/// Tasks posted by any thread, taken by one. Lock-free; first in, first out.
+class task_mailbox {
+  public:
+    /// True if the mailbox was empty before.
+    bool push(task& t) noexcept {
+        task* head = head_.load(std::memory_order_relaxed);
+        do
+            t.next_task_ = head;
+        while (!head_.compare_exchange_weak(head, &t));
+        return head == nullptr;
+    }
+    bool empty() const noexcept { return head_.load() == nullptr; }
+    task_list take_all() noexcept;
+
+  private:
+    std::atomic<task*> head_{nullptr}; // the last one pushed; links lead back to the first
+};
+
+class thread_env final : public env {
+  public:
+    /// An errno of eventfd(2) on failure.
+    static result<std::unique_ptr<thread_env>> make(env_hooks* hooks = nullptr);
+    ~thread_env() override;
+
+    void post(task& t) noexcept override;
+    std::uint64_t now_ns() noexcept override;
+    void fill_random(bytes_span bytes) noexcept override;
+    unsigned run_ready() noexcept override;
+    void sleep() noexcept override;
+    void arm(timer& t, std::uint64_t deadline_ns) noexcept override;
+    void cancel(timer& t) noexcept override;
+    std::error_code watch(event_source& source) noexcept override;
+    void unwatch(event_source& source) noexcept override;
+
+  private:
+    static constexpr std::size_t sources_max = 64;
+
+    thread_env(int wake_fd, env_hooks* hooks) : env(hooks), wake_fd_(wake_fd) { sources_.reserve(sources_max); }
+    unsigned run_due_timers() noexcept;
+    std::int64_t timeout_ns() noexcept;
+    void poll_sources(std::int64_t timeout_ns) noexcept;
+    void drain_wake_fd() noexcept;
+
+    const int wake_fd_;
+    task_mailbox posted_;
+    std::atomic<bool> sleeping_{false}; // set: whoever posts must write to wake_fd_
+    std::uint64_t wakes_owed_ = 0;      // writes to wake_fd_ not yet read back
+    timer* timers_ = nullptr;           // earliest deadline first
+    std::vector<event_source*> sources_;
+};
+
+} // namespace blkcrypto

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// How everything here waits: try, and if that fails, leave a waiter. Whoever gives the resource back wakes the
+// waiter, that is, posts it to the env it belongs to; there it tries again. A waiter owns nothing while it waits.
+
+#include "blkcrypto/base/env.hpp"
+
+#include <atomic>
+
+namespace blkcrypto {
+
+/// One parked acquisition: its run() tries again. In at most one wait_list at a time.
+class waiter : public task {
+  public:
+    explicit waiter(env& owner) noexcept : owner_(owner) {}
+    env& owner() const noexcept { return owner_; }
+
+  protected:
+    ~waiter() = default;
+
+  private:
+    friend class wait_list;
+    env& owner_;
+};
+
+/// The waiters of one resource, first in, first out. Lost wake-ups are ruled out by an order that the users keep:
+/// a waiter is added first and the resource tried once more after that; a resource is given back first and the
+/// list looked at after that. Both sides are sequentially consistent, so at least one of them sees the other.
+class wait_list {
+  public:
+    explicit wait_list(const lock_class& kind) noexcept : mutex_(kind) {}
+
+    /// The caller must try its resource once more, and call wake_one() if it got it.
+    void add(waiter& w) noexcept {
+        w.owner().reached(hook_point::wait_begin);
+        const env_lock lock(w.owner(), mutex_);
+        waiting_.push(w);
+        count_.fetch_add(1);
+    }
+
+    /// Posts the waiter that has waited longest, if there is one. One load when nobody waits.
+    void wake_one(env& current) noexcept {
+        if (count_.load() == 0) [[likely]]
+            return;
+        current.reached(hook_point::wake);
+        waiter* first = nullptr;
+        {
+            const env_lock lock(current, mutex_);
+            first = static_cast<waiter*>(waiting_.pop());
+            if (first != nullptr)
+                count_.fetch_sub(1);
+        }
+        if (first != nullptr)
+            first->owner().post(*first);
+    }
+
+    bool empty() const noexcept { return count_.load() == 0; }
+
+  private:
+    mutex mutex_;
+    task_list waiting_ BLKCRYPTO_GUARDED_BY(mutex_);
+    std::atomic<std::uint32_t> count_{0};
+};
+
+} // namespace blkcrypto

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/cipher/self_test.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace blkcrypto {
+namespace {
+
+template <std::size_t N>
+consteval std::array<std::byte, (N - 1) / 2> from_hex(const char (&digits)[N]) {
+    const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+    std::array<std::byte, (N - 1) / 2> bytes{};
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<std::byte>(value(digits[2 * i]) * 16 + value(digits[2 * i + 1]));
+    return bytes;
+}
+
+// IEEE Std 1619-2007, annex B, vector 10: AES-256-XTS, data unit 0xff, 512 bytes 00 .. ff 00 .. ff.
+constexpr auto xts_key = from_hex("2718281828459045235360287471352662497757247093699959574966967627"
+                                  "3141592653589793238462643383279502884197169399375105820974944592");
+constexpr auto xts_first_32 = from_hex("1c3b3a102f770386e4836c99e370cf9bea00803f5e482357a4ae12d414a3e63b");
+constexpr auto xts_last_16 = from_hex("c4f36ffda9fcea70b9c6e693e148c151");
+constexpr std::uint64_t xts_dun = 0xff;
+constexpr std::size_t unit_bytes = 512;
+constexpr std::size_t units_before = 2; // so that the vector is the third unit of a call
+
+std::vector<std::byte> counting_bytes(std::size_t size) {
+    std::vector<std::byte> bytes(size);
+    for (std::size_t i = 0; i < size; ++i)
+        bytes[i] = static_cast<std::byte>(i & 0xff);
+    return bytes;
+}
+
+bool aes_xts_is_right(skcipher& tfm) {
+    if (tfm.setkey(bytes_view(xts_key).first(63)) != std::errc::invalid_argument ||
+        tfm.setkey(std::array<std::byte, 64>{}) != std::errc::invalid_argument || tfm.setkey(xts_key))
+        return false;
+    const auto unit_size = *data_unit_size::make(unit_bytes);
+    const auto plain = counting_bytes((units_before + 2) * unit_bytes);
+    auto data = plain;
+    cipher_lane lane(0);
+    const cipher_segment in_place{data.data(), data.data(), data.size()};
+    tfm.crypt(cipher_direction::encrypt, xts_dun - units_before, unit_size, {&in_place, 1}, lane);
+    const bytes_view vector = bytes_view(data).subspan(units_before * unit_bytes, unit_bytes);
+    if (!std::ranges::equal(vector.first(xts_first_32.size()), xts_first_32) ||
+        !std::ranges::equal(vector.last(xts_last_16.size()), xts_last_16))
+        return false;
+    tfm.crypt(cipher_direction::decrypt, xts_dun - units_before, unit_size, {&in_place, 1}, lane);
+    return data == plain;
+}
+
+} // namespace
+
+bool passes_self_test(const skcipher_implementation& implementation) noexcept {
+    auto tfm = implementation.make(1);
+    return tfm.has_value() && implementation.mode == crypto_mode::aes_256_xts && aes_xts_is_right(**tfm);
+}
+
+} // namespace blkcrypto

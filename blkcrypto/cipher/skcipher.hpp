@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// A tfm: one instance of a length-preserving cipher, which can be given a key. Once keyed it is const and any
+// number of threads may use it at once; setkey() is for a moment when nobody does.
+//
+// All data units of a call are consecutive: unit i is encrypted under the IV `first_iv` + i, a 256-bit integer of
+// which the cipher uses the first iv_size_bytes in little-endian order (a DUN becomes an IV in exactly this way).
+//
+// Who calls it: whoever holds a keyed tfm of a keyslot or a pool. Which implementation is behind it is chosen
+// once per mode, newest first, the first that this CPU can run and that passes its self-test.
+
+#include "blkcrypto/base/bytes.hpp"
+#include "blkcrypto/base/result.hpp"
+#include "blkcrypto/base/uint256.hpp"
+#include "blkcrypto/base/units.hpp"
+#include "blkcrypto/cipher/crypto_mode.hpp"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace blkcrypto {
+
+/// A stretch of data to be crypted: the same length at both ends, in place if they are the same address; they must
+/// not overlap otherwise.
+struct cipher_segment {
+    const std::byte* source = nullptr;
+    std::byte* target = nullptr;
+    std::size_t length_bytes = 0;
+};
+
+enum class cipher_direction : std::uint8_t { encrypt, decrypt };
+
+/// What a thread brings along to use tfms: a number that keeps it apart from other threads where an implementation
+/// needs state of its own for each, and memory for a data unit that is scattered. Belongs to one thread at a time.
+class cipher_lane {
+  public:
+    /// Allocates the scratch memory.
+    explicit cipher_lane(unsigned index) : index_(index), scratch_(data_unit_size::max_bytes) {}
+
+    unsigned index() const noexcept { return index_; }
+    bytes_span scratch() noexcept { return scratch_; }
+
+  private:
+    unsigned index_;
+    std::vector<std::byte> scratch_;
+};
+
+class skcipher {
+  public:
+    virtual ~skcipher() = default;
+
+    /// Keys both directions; what was there before is overwritten. Allocates nothing.
+    /// EINVAL: a length other than the mode's, or XTS with two equal halves; the key before stays then.
+    virtual std::error_code setkey(bytes_view key) noexcept = 0;
+
+    /// Crypts all segments as one run of whole data units; a unit may continue in the next segment. Cannot fail:
+    /// the tfm is keyed and the lengths add up to whole units, or the process ends.
+    void crypt(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
+               std::span<const cipher_segment> segments, cipher_lane& lane) const noexcept;
+
+  protected:
+    /// `length_bytes` is a whole number of units, at least one.
+    virtual void crypt_units(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
+                             const cipher_segment& units, cipher_lane& lane) const noexcept = 0;
+};
+
+/// One way to do one mode.
+struct skcipher_implementation {
+    crypto_mode mode;
+    std::string_view name; // its dispatch condition
+    /// `lanes`: how many threads are expected to use the tfm at once; more are correct, but may wait for each other.
+    result<std::unique_ptr<skcipher>> (*make)(unsigned lanes);
+};
+
+/// All that this build has, newest first within a mode.
+std::span<const skcipher_implementation> skcipher_implementations() noexcept;
+
+/// The one make_skcipher() uses for the mode: null if the mode has none. Runs the self-test the first time.
+const skcipher_implementation* selected_implementation(crypto_mode mode) noexcept;
+
+/// An unkeyed tfm. ENOPKG: the mode has no implementation here. ENOMEM.
+result<std::unique_ptr<skcipher>> make_skcipher(crypto_mode mode, unsigned lanes);
+
+} // namespace blkcrypto
