@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs every configuration, one after another, and ends with a table.
+#
+#   scripts/check.sh               all of them
+#   scripts/check.sh NAME...       only these
+#   scripts/check.sh ^NAME...      all but these
+#
+#   release   optimised, warnings as errors, all tests
+#   dev       assertions on, every header compiled alone, all tests
+#   asan      AddressSanitizer and UndefinedBehaviorSanitizer, all tests
+#   tsan      ThreadSanitizer, all tests but those labelled uring
+#   clang     clang, its thread-safety analysis as errors, all tests
+#   format    clang-format finds nothing to change
+#
+# JOBS=N sets how many compilers run at once (default: one per processor). The output of each goes to
+# build/check/NAME.log; of one that fails, the end is shown.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+all=(release dev asan tsan clang format)
+jobs=${JOBS:-$(nproc)}
+logs=$root/build/check
+
+child=
+
+usage() { sed -n '3,18{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+
+die() {
+    echo "check.sh: $1" >&2
+    exit 2
+}
+
+# A child in a process group of its own, which ends with this script.
+run() {
+    local status=0
+    set -m
+    "$@" </dev/null &
+    child=$!
+    set +m
+    wait "$child" || status=$?
+    kill -KILL -- "-$child" 2>/dev/null || true
+    child=
+    return "$status"
+}
+
+clean_up() {
+    trap '' INT TERM HUP
+    if [[ -n $child ]]; then
+        kill -TERM -- "-$child" 2>/dev/null || true
+        wait "$child" 2>/dev/null || true
+        kill -KILL -- "-$child" 2>/dev/null || true
+    fi
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+is_one_of() {
+    local wanted=$1 name
+    shift
+    for name in "$@"; do
+        [[ $name != "$wanted" ]] || return 0
+    done
+    return 1
+}
+
+# Sets `selected` from the arguments, in the order of `all`.
+select_configurations() {
+    local argument name only=() without=()
+    for argument in "$@"; do
+        is_one_of "${argument#^}" "${all[@]}" || die "no configuration named '${argument#^}' (${all[*]})"
+        case $argument in
+        ^*) without+=("${argument#^}") ;;
+        *) only+=("$argument") ;;
+        esac
+    done
+    [[ ${#only[@]} -gt 0 ]] || only=("${all[@]}")
+    selected=()
+    for name in "${all[@]}"; do
+        if is_one_of "$name" "${only[@]}" && ! is_one_of "$name" "${without[@]}"; then
+            selected+=("$name")
+        fi
+    done
+    [[ ${#selected[@]} -gt 0 ]] || die "nothing is left to run"
+}
+
+# Configure, build and test one preset. `dev` also compiles every header by itself.
+check_preset() {
+    cmake --preset "$1" && cmake --build --preset "$1" --parallel "$jobs" || return 1
+    if [[ $1 == dev ]]; then
+        cmake --build --preset dev --parallel "$jobs" --target all_verify_interface_header_sets || return 1
+    fi
+    ctest --preset "$1" --no-tests=error
+}
+
+check_format() {
+    local files
+    mapfile -t files < <(git ls-files '*.cpp' '*.hpp')
+    [[ ${#files[@]} -gt 0 ]] && clang-format --dry-run -Werror "${files[@]}"
+}
+
+check_one() {
+    case $1 in
+    format) check_format ;;
+    *) check_preset "$1" ;;
+    esac
+}
+
+case ${1:-} in
+-h | --help)
+    usage
+    exit 0
+    ;;
+esac
+select_configurations "$@"
+cd "$root"
+mkdir -p "$logs"
+
+lists=(build test)
+if is_one_of clang "${selected[@]}" || is_one_of format "${selected[@]}"; then
+    lists+=(check)
+fi
+scripts/setup.sh "${lists[@]}"
+if command -v ccache >/dev/null; then
+    export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+fi
+
+table=
+failures=0
+for name in "${selected[@]}"; do
+    echo "check.sh: $name ..."
+    SECONDS=0
+    outcome=passed
+    if ! run check_one "$name" >"$logs/$name.log" 2>&1; then
+        outcome=FAILED
+        failures=$((failures + 1))
+        tail -n 60 "$logs/$name.log"
+        echo "check.sh: $name failed, all of its output is in build/check/$name.log"
+    fi
+    tests=$(sed -n 's/^\([0-9]*% tests passed.*\)$/\1/p' "$logs/$name.log" | tail -n 1)
+    table+=$(printf '%-9s %-7s %4d s  %s' "$name" "$outcome" "$SECONDS" "$tests")$'\n'
+done
+
+printf '\n%s' "$table"
+[[ $failures -eq 0 ]]
