@@ -9,7 +9,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build/release
 locked_memory_kib=8192
-seconds_per_test=120
+seconds_per_program=300
 
 child=
 copy=
@@ -82,7 +82,7 @@ run_one_as_nobody() {
     unset XDG_RUNTIME_DIR
     export HOME=$copy/home TMPDIR=$copy/home BLKCRYPTO_BIN=$copy/bin
     exec setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=-all \
-        timeout --foreground --kill-after=10 "$seconds_per_test" "$1"
+        timeout --foreground --kill-after=10 "$seconds_per_program" "$1"
 }
 
 run_suite_as_nobody() {
