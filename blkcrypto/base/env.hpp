@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The world of one thread: its run queue, clock, timers, random source, file descriptors to wake for, and the
-// I/O context it is in. Everything below nbd/ gets time, randomness and deferred work from here and nowhere else,
-// so that a whole stack can run on one thread under a virtual clock and a seed, and be replayed.
+// I/O context it is in. Everything below nbd/ gets time, randomness and deferred work from here and nowhere
+// else, so that a whole stack can run on one thread under a virtual clock and a seed, and be replayed.
 //
-// A thread in production uses thread_env. Hooks are for tests and checkers: null in production, where passing a
-// hook costs one predictable branch.
+// A thread in production uses thread_env. Hooks are for tests and checkers: null in production, where passing
+// a hook costs one predictable branch.
 
 #include "blkcrypto/base/bytes.hpp"
 #include "blkcrypto/base/mutex.hpp"
@@ -19,8 +19,8 @@
 
 namespace blkcrypto {
 
-/// Work that was put off. Intrusive: the task is part of whatever it works on, posting it allocates nothing. A
-/// task is in at most one run queue at a time.
+/// Work that was put off. Intrusive: the task is part of whatever it works on, posting it allocates nothing.
+/// A task is in at most one run queue at a time.
 class task {
   public:
     /// `worker` numbers the thread of a pool that runs it; 0 on an env's own thread.
@@ -46,6 +46,12 @@ class task_list {
         t.next_task_ = nullptr;
         (head_ == nullptr ? head_ : tail_->next_task_) = &t;
         tail_ = &t;
+    }
+    void push_front(task& t) noexcept {
+        t.next_task_ = head_;
+        if (head_ == nullptr)
+            tail_ = &t;
+        head_ = &t;
     }
     task* pop() noexcept {
         task* first = head_;
@@ -87,6 +93,9 @@ class event_source {
     /// The thread woke because the descriptor is readable.
     virtual void on_ready() noexcept {}
 
+    /// The env is about to sleep in poll(2): whatever was gathered for later has to go out now.
+    virtual void before_sleep() noexcept {}
+
     /// Sleeps until the source has events, `wake_fd` is readable, or `timeout_ns` passed (negative: never).
     /// Only asked of a source that is the sole one of its env; false if it cannot, then the env polls.
     virtual bool sleep_here([[maybe_unused]] int wake_fd, [[maybe_unused]] std::int64_t timeout_ns) noexcept {
@@ -101,8 +110,8 @@ class event_source {
     int fd_;
 };
 
-/// What the code that runs now is allowed to do when it needs memory, as the kernel's memalloc scopes: may reclaim
-/// through the filesystem, not enter the filesystem, not start I/O, not sleep at all.
+/// What the code that runs now is allowed to do when it needs memory, as the kernel's memalloc scopes: may
+/// reclaim through the filesystem, not enter the filesystem, not start I/O, not sleep at all.
 enum class io_context : std::uint8_t { kernel, nofs, noio, atomic };
 
 /// A kind of memory that is allocated: named by whoever allocates it.
@@ -120,7 +129,9 @@ class env_hooks {
     virtual void after_unlock(mutex&, io_context) noexcept {}
     virtual void reached(hook_point, io_context) noexcept {}
     /// False makes the allocation fail.
-    virtual bool allow_allocation(const allocation_class&, std::size_t /*bytes*/, io_context) noexcept { return true; }
+    virtual bool allow_allocation(const allocation_class&, std::size_t /*bytes*/, io_context) noexcept {
+        return true;
+    }
     /// Greater at each call; see env::order_stamp().
     virtual std::uint64_t order_stamp() noexcept = 0;
 };
@@ -164,8 +175,23 @@ class env : public executor {
 #endif
     }
 
-    env_hooks* hooks() const noexcept { return hooks_; }
-    io_context context() const noexcept { return context_; }
+    /// Completions that were collected on this thread and not run yet: while there are any, nobody may sleep.
+    void add_collected(unsigned count) noexcept {
+        collected_ += count;
+    }
+    void remove_collected(unsigned count) noexcept {
+        collected_ -= count;
+    }
+    bool has_collected() const noexcept {
+        return collected_ != 0;
+    }
+
+    env_hooks* hooks() const noexcept {
+        return hooks_;
+    }
+    io_context context() const noexcept {
+        return context_;
+    }
 
     void reached(hook_point point) noexcept {
         if (hooks_ != nullptr) [[unlikely]]
@@ -184,6 +210,7 @@ class env : public executor {
     friend class io_context_scope;
     env_hooks* hooks_;
     io_context context_ = io_context::kernel;
+    unsigned collected_ = 0;
 };
 
 /// As memalloc_noio_save() and its like: narrows the I/O context for a scope.

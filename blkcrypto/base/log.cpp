@@ -15,9 +15,13 @@ std::atomic<log_sink> current_sink{&write_to_stderr};
 
 } // namespace
 
-log_sink set_log_sink(log_sink sink) noexcept { return current_sink.exchange(sink); }
+log_sink set_log_sink(log_sink sink) noexcept {
+    return current_sink.exchange(sink);
+}
 
-void log_warning(std::string_view line) noexcept { current_sink.load()(line); }
+void log_warning(std::string_view line) noexcept {
+    current_sink.load()(line);
+}
 
 void fatal(std::string_view what) noexcept {
     log_warning(what);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// std::mutex with the annotations that clang's thread-safety analysis reads (libstdc++'s has none), and with a
-// lock class: what kind of lock this is, for the hooks of env and whoever checks the order of locks. Code that
-// runs under an env takes a lock through env_lock (env.hpp), so that the hooks see it.
+// std::mutex with the annotations that clang's thread-safety analysis reads (libstdc++'s has none), and with
+// a lock class: what kind of lock this is, for the hooks of env and whoever checks the order of locks. Code
+// that runs under an env takes a lock through env_lock (env.hpp), so that the hooks see it.
 
 #include <mutex>
 

@@ -10,12 +10,15 @@
 
 namespace blkcrypto {
 
-void zeroize(bytes_span memory) noexcept { explicit_bzero(memory.data(), memory.size()); }
+void zeroize(bytes_span memory) noexcept {
+    explicit_bzero(memory.data(), memory.size());
+}
 
 namespace {
 
 // Cells of one size, cut from chunks that are mapped for secrets only. Chunks are kept for the life of the
-// process: a key that comes and goes costs no system call. A free cell holds nothing but the link to the next.
+// process: a key that comes and goes costs no system call. A free cell holds nothing but the link to the
+// next.
 class secret_cells {
   public:
     std::byte* take() {
@@ -95,7 +98,9 @@ secret& secret::operator=(secret&& other) noexcept {
     return *this;
 }
 
-secret::~secret() { release(); }
+secret::~secret() {
+    release();
+}
 
 void secret::release() noexcept {
     if (cell_ != nullptr)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Key bytes. A secret owns up to 128 bytes (the largest key blk-crypto knows, a hardware-wrapped one) in memory
-// that core dumps leave out, that is locked as far as RLIMIT_MEMLOCK allows, and that is zeroized before it is
-// given back. It can be moved, not copied, and has no way to be printed.
+// Key bytes. A secret owns up to 128 bytes (the largest key blk-crypto knows, a hardware-wrapped one) in
+// memory that core dumps leave out, that is locked as far as RLIMIT_MEMLOCK allows, and that is zeroized
+// before it is given back. It can be moved, not copied, and has no way to be printed.
 
 #include "blkcrypto/base/bytes.hpp"
 #include "blkcrypto/base/result.hpp"
@@ -37,7 +37,8 @@ class secret {
     bytes_view bytes() const noexcept { return {cell_, size_}; }
     bytes_span writable() noexcept { return {cell_, size_}; }
 
-    /// Changes how many bytes count; new ones are zero. False if they do not fit or there is no memory behind it.
+    /// Changes how many bytes count; new ones are zero. False if they do not fit or there is no memory behind
+    /// it.
     bool resize(std::size_t size_bytes) noexcept;
 
     /// Zeroizes all bytes; the memory stays for reuse.

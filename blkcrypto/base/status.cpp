@@ -43,7 +43,9 @@ const status_row& row_of(blk_status status) {
 
 } // namespace
 
-int to_errno(blk_status status) { return row_of(status).errno_value; }
+int to_errno(blk_status status) {
+    return row_of(status).errno_value;
+}
 
 blk_status to_blk_status(int errno_value) {
     for (const auto& row : rows)
@@ -52,10 +54,16 @@ blk_status to_blk_status(int errno_value) {
     return blk_status::ioerr;
 }
 
-blk_status to_blk_status(std::error_code error) { return to_blk_status(error.value()); }
+blk_status to_blk_status(std::error_code error) {
+    return to_blk_status(error.value());
+}
 
-std::uint32_t to_nbd_error(blk_status status) { return row_of(status).nbd_error; }
+std::uint32_t to_nbd_error(blk_status status) {
+    return row_of(status).nbd_error;
+}
 
-std::string_view to_string(blk_status status) { return row_of(status).words; }
+std::string_view to_string(blk_status status) {
+    return row_of(status).words;
+}
 
 } // namespace blkcrypto

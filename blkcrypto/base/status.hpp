@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What an I/O ends with. The names and values are the kernel's BLK_STS_* (include/linux/blk_types.h), the table in
-// status.cpp is the only place that translates between a blk_status, an errno and an NBD error.
+// What an I/O ends with. The names and values are the kernel's BLK_STS_* (include/linux/blk_types.h), the
+// table in status.cpp is the only place that translates between a blk_status, an errno and an NBD error.
 
 #include <cstdint>
 #include <string_view>

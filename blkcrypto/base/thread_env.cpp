@@ -49,7 +49,9 @@ result<std::unique_ptr<thread_env>> thread_env::make(env_hooks* hooks) {
     return std::unique_ptr<thread_env>(new thread_env(wake_fd, hooks));
 }
 
-thread_env::~thread_env() { close(wake_fd_); }
+thread_env::~thread_env() {
+    close(wake_fd_);
+}
 
 void thread_env::post(task& t) noexcept {
     posted_.push(t);
@@ -121,6 +123,8 @@ std::int64_t thread_env::timeout_ns() noexcept {
 void thread_env::poll_sources(std::int64_t timeout_ns) noexcept {
     std::array<pollfd, sources_max + 1> fds;
     fds[0] = {wake_fd_, POLLIN, 0};
+    for (auto* source : sources_)
+        source->before_sleep();
     for (std::size_t i = 0; i < sources_.size(); ++i)
         fds[i + 1] = {sources_[i]->fd(), POLLIN, 0};
     const std::size_t count = sources_.size() + 1;
@@ -133,8 +137,8 @@ void thread_env::poll_sources(std::int64_t timeout_ns) noexcept {
             sources_[i - 1]->on_ready();
 }
 
-// Whoever cleared the flag has written to the descriptor or is about to: what is not there yet stays owed, or a
-// descriptor left readable would keep this thread from ever sleeping again.
+// Whoever cleared the flag has written to the descriptor or is about to: what is not there yet stays owed, or
+// a descriptor left readable would keep this thread from ever sleeping again.
 void thread_env::drain_wake_fd() noexcept {
     std::uint64_t written = 0;
     if (read(wake_fd_, &written, sizeof(written)) == sizeof(written))
@@ -165,6 +169,8 @@ std::error_code thread_env::watch(event_source& source) noexcept {
     return {};
 }
 
-void thread_env::unwatch(event_source& source) noexcept { std::erase(sources_, &source); }
+void thread_env::unwatch(event_source& source) noexcept {
+    std::erase(sources_, &source);
+}
 
 } // namespace blkcrypto

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The env of an ordinary thread: the machine's clock and random source, a mailbox that other threads post to, and
-// a sleep that ends when one of them does. Made, used and destroyed on the thread it belongs to; only post() is
-// for others.
+// The env of an ordinary thread: the machine's clock and random source, a mailbox that other threads post to,
+// and a sleep that ends when one of them does. Made, used and destroyed on the thread it belongs to; only
+// post() is for others.
 
 #include "blkcrypto/base/env.hpp"
 #include "blkcrypto/base/result.hpp"
@@ -50,7 +50,9 @@ class thread_env final : public env {
   private:
     static constexpr std::size_t sources_max = 64;
 
-    thread_env(int wake_fd, env_hooks* hooks) : env(hooks), wake_fd_(wake_fd) { sources_.reserve(sources_max); }
+    thread_env(int wake_fd, env_hooks* hooks) : env(hooks), wake_fd_(wake_fd) {
+        sources_.reserve(sources_max);
+    }
     unsigned run_due_timers() noexcept;
     std::int64_t timeout_ns() noexcept;
     void poll_sources(std::int64_t timeout_ns) noexcept;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A 256-bit unsigned integer, only as much of one as data unit numbers and IVs need: add, compare, little-endian
-// bytes. Limb 0 is the least significant, as in the kernel's u64 bc_dun[4].
+// A 256-bit unsigned integer, only as much of one as data unit numbers and IVs need: add, compare,
+// little-endian bytes. Limb 0 is the least significant, as in the kernel's u64 bc_dun[4].
 
 #include "blkcrypto/base/bytes.hpp"
 
@@ -16,7 +16,8 @@ struct uint256 {
 
     constexpr uint256() = default;
     constexpr uint256(std::uint64_t low) : limbs{low, 0, 0, 0} {}
-    constexpr uint256(std::uint64_t l0, std::uint64_t l1, std::uint64_t l2, std::uint64_t l3) : limbs{l0, l1, l2, l3} {}
+    constexpr uint256(std::uint64_t l0, std::uint64_t l1, std::uint64_t l2, std::uint64_t l3)
+        : limbs{l0, l1, l2, l3} {}
 
     /// Adds, wrapping mod 2^256. True if the sum carried out of the top limb.
     constexpr bool add(std::uint64_t value) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The integers people confuse, each as a type of its own: a position or length in 512-byte sectors, a number of
-// bytes, an index of a keyslot, and the data unit size (a power of two that was checked once). Everything else
-// is a plain integer whose name ends in its unit. Conversions are named and say what they do with a remainder.
+// The integers people confuse, each as a type of its own: a position or length in 512-byte sectors, a number
+// of bytes, an index of a keyslot, and the data unit size (a power of two that was checked once). Everything
+// else is a plain integer whose name ends in its unit. Conversions are named and say what they do with a
+// remainder.
 
 #include "blkcrypto/base/result.hpp"
 
@@ -27,9 +28,13 @@ using keyslot_index = strong_integer<struct keyslot_index_tag, std::uint32_t>;
 inline constexpr unsigned sector_bits = 9;
 inline constexpr std::uint32_t sector_size_bytes = 1U << sector_bits;
 
-constexpr byte_count to_bytes(sector s) { return {s.value << sector_bits}; }
+constexpr byte_count to_bytes(sector s) {
+    return {s.value << sector_bits};
+}
 
-constexpr bool is_whole_sectors(byte_count bytes) { return bytes.value % sector_size_bytes == 0; }
+constexpr bool is_whole_sectors(byte_count bytes) {
+    return bytes.value % sector_size_bytes == 0;
+}
 
 /// Exact: the byte count must be whole sectors.
 constexpr sector to_sectors_exact(byte_count bytes) {
@@ -38,11 +43,14 @@ constexpr sector to_sectors_exact(byte_count bytes) {
 }
 
 /// Rounds down: a trailing part of a sector does not count.
-constexpr sector to_sectors_floor(byte_count bytes) { return {bytes.value >> sector_bits}; }
+constexpr sector to_sectors_floor(byte_count bytes) {
+    return {bytes.value >> sector_bits};
+}
 
-/// The size of a data unit: the piece of data that is encrypted on its own, under one IV. A power of two from 512
-/// to 65536 bytes. The kernel's blk_crypto_init_key() accepts any power of two and leaves the range to the
-/// capability masks; every mask there starts at 512, and bounding it here bounds the memory a unit can need.
+/// The size of a data unit: the piece of data that is encrypted on its own, under one IV. A power of two from
+/// 512 to 65536 bytes. The kernel's blk_crypto_init_key() accepts any power of two and leaves the range to
+/// the capability masks; every mask there starts at 512, and bounding it here bounds the memory a unit can
+/// need.
 class data_unit_size {
   public:
     static constexpr std::uint32_t min_bytes = 512;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How everything here waits: try, and if that fails, leave a waiter. Whoever gives the resource back wakes the
-// waiter, that is, posts it to the env it belongs to; there it tries again. A waiter owns nothing while it waits.
+// How everything here waits: try, and if that fails, leave a waiter. Whoever gives the resource back wakes
+// the waiter, that is, posts it to the env it belongs to; there it tries again. A waiter owns nothing while
+// it waits.
 
 #include "blkcrypto/base/env.hpp"
 
@@ -23,9 +24,10 @@ class waiter : public task {
     env& owner_;
 };
 
-/// The waiters of one resource, first in, first out. Lost wake-ups are ruled out by an order that the users keep:
-/// a waiter is added first and the resource tried once more after that; a resource is given back first and the
-/// list looked at after that. Both sides are sequentially consistent, so at least one of them sees the other.
+/// The waiters of one resource, first in, first out. Lost wake-ups are ruled out by an order that the users
+/// keep: a waiter is added first and the resource tried once more after that; a resource is given back first
+/// and the list looked at after that. Both sides are sequentially consistent, so at least one of them sees
+/// the other.
 class wait_list {
   public:
     explicit wait_list(const lock_class& kind) noexcept : mutex_(kind) {}

@@ -77,7 +77,8 @@ std::uint64_t worker_pool::cpu_time_ns() const noexcept {
         timespec used;
         auto handle = const_cast<std::thread&>(thread).native_handle();
         if (pthread_getcpuclockid(handle, &clock) == 0 && clock_gettime(clock, &used) == 0)
-            total += static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(used.tv_nsec);
+            total += static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 +
+                     static_cast<std::uint64_t>(used.tv_nsec);
     }
     return total;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A fixed number of threads that run tasks in the order they were posted: our workqueue. The fallback decrypts
-// on one, the inline engine model runs on one of its own so that its CPU time can be told from the host's.
+// A fixed number of threads that run tasks in the order they were posted: our workqueue. The fallback
+// decrypts on one, the inline engine model runs on one of its own so that its CPU time can be told from the
+// host's.
 
 #include "blkcrypto/base/env.hpp"
 #include "blkcrypto/base/result.hpp"

@@ -24,7 +24,8 @@ void bvec_iter::advance(std::span<const bio_vec> segments, std::uint32_t bytes) 
     }
 }
 
-void bio::prepare(bio_op operation, sector start, std::span<const bio_vec> memory, bio_end_io& told) noexcept {
+void bio::prepare(bio_op operation, sector start, std::span<const bio_vec> memory,
+                  bio_end_io& told) noexcept {
     op = operation;
     fua = preflush = false;
     status = blk_status::ok;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The bio: one I/O on its way through the stack (struct bio). It says what to do, where on the device, with which
-// memory, under which crypto context, and whom to tell when it has ended.
+// The bio: one I/O on its way through the stack (struct bio). It says what to do, where on the device, with
+// which memory, under which crypto context, and whom to tell when it has ended.
 //
-// Ownership: whoever made a bio keeps it, and keeps its segments and their memory, from submit until its end_io
-// runs. Nobody below modifies it, but for the status it ends with, the queue's link and the end_io a wrapper puts
-// back. It ends exactly once, in poll() or wait() of the queue it was submitted to.
+// Ownership: whoever made a bio keeps it, and keeps its segments and their memory, from submit until its
+// end_io runs. Nobody below modifies it, but for the status it ends with, the queue's link and the end_io a
+// wrapper puts back. It ends exactly once, in poll() or wait() of the queue it was submitted to.
 
 #include "blkcrypto/base/bytes.hpp"
 #include "blkcrypto/base/status.hpp"
@@ -26,7 +26,8 @@ inline constexpr buffer_id unregistered_buffer = 0xffff;
 struct bio_vec {
     std::byte* data = nullptr;
     std::uint32_t length_bytes = 0;
-    buffer_id buffer = unregistered_buffer; // the registered buffer that `data` lies in, or unregistered_buffer
+    buffer_id buffer =
+        unregistered_buffer; // the registered buffer that `data` lies in, or unregistered_buffer
 };
 
 /// A place in a bio: where on the device, how much is left, and where in the segments (struct bvec_iter).
@@ -48,8 +49,8 @@ enum class bio_op : std::uint8_t { read, write, flush };
 enum class bio_stage : std::uint8_t { queued, tfm_wait, derive, setkey, cipher, bounce_wait, storage, done };
 inline constexpr std::size_t bio_stage_count = 8;
 
-/// Where the time of a bio went. Time is one line: it belongs to the stage entered last, so that the parts add up
-/// to the whole. Filled only for bios that bring one.
+/// Where the time of a bio went. Time is one line: it belongs to the stage entered last, so that the parts
+/// add up to the whole. Filled only for bios that bring one.
 struct bio_stamps {
     std::array<std::uint64_t, bio_stage_count> spent_ns{};
     std::uint64_t entered_ns = 0;
@@ -109,8 +110,8 @@ class bio {
     /// The same I/O on the same memory and under the same context as `other`, for an observer of its own.
     void clone_from(const bio& other, bio_end_io& told) noexcept;
 
-    /// bio_split(): `front` becomes the first bytes of this bio, this one the rest. EINVAL unless it cuts between
-    /// two sectors (two data units, if encrypted) and leaves something on both sides.
+    /// bio_split(): `front` becomes the first bytes of this bio, this one the rest. EINVAL unless it cuts
+    /// between two sectors (two data units, if encrypted) and leaves something on both sides.
     std::error_code split(std::uint32_t bytes, bio& front, bio_end_io& told) noexcept;
 
     /// First error wins.
@@ -156,7 +157,8 @@ class bio_list {
 /// Ends a bio when all its pieces have ended (bio_chain(), bio_inc_remaining()): the observer of the pieces.
 class bio_chain final : public bio_end_io {
   public:
-    /// `parent` ends once `pieces` bios with this observer have ended; the first error among them is its status.
+    /// `parent` ends once `pieces` bios with this observer have ended; the first error among them is its
+    /// status.
     void begin(bio& parent, unsigned pieces) noexcept {
         parent_ = &parent;
         remaining_ = pieces;

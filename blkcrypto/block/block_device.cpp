@@ -29,7 +29,8 @@ bool segments_are_whole_units(const bio& b, data_unit_size unit_size) noexcept {
 }
 
 block_queue::block_queue(const block_device& device, env& environment) noexcept
-    : env_(environment), limits_(device.limits()), capacity_(device.capacity()), native_(device.native_crypto()) {}
+    : env_(environment), ended_(environment), limits_(device.limits()), capacity_(device.capacity()),
+      native_(device.native_crypto()) {}
 
 void block_queue::submit(bio& b) noexcept {
     ++in_flight_;
@@ -76,7 +77,8 @@ unsigned block_queue::wait() noexcept {
         const unsigned ended = poll();
         if (ended != 0)
             return ended;
-        env_.sleep();
+        if (!env_.has_collected())
+            env_.sleep();
     }
     return 0;
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// THE interface: a block_device describes, a block_queue does. make_queue(env) gives one thread its own way in;
-// the queue's ring, free bios, bounce memory and completions are its own, so that queues on two cores do not meet.
+// THE interface: a block_device describes, a block_queue does. make_queue(env) gives one thread its own way
+// in; the queue's ring, free bios, bounce memory and completions are its own, so that queues on two cores do
+// not meet.
 //
-// A queue is made, used and destroyed on the thread of its env, and nothing is in flight when it is destroyed.
-// Filters are devices that open a queue of the device below them.
+// A queue is made, used and destroyed on the thread of its env, and nothing is in flight when it is
+// destroyed. Filters are devices that open a queue of the device below them.
 //
-//   submit()  noexcept, returns nothing, never blocks, never runs an end_io. Devices may gather what is submitted
+//   submit()  noexcept, returns nothing, never blocks, never runs an end_io. Devices may gather what is
+//   submitted
 //             until poll() or wait(): one system call for many bios.
 //   poll()    pushes out what was gathered, collects what has ended, then runs the end_io of each.
 //   wait()    the same, but sleeps until at least one bio has ended.
@@ -19,6 +21,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace blkcrypto {
 
@@ -35,7 +38,12 @@ struct queue_options {
 /// Bios that have ended and whose end_io has not run yet.
 class completion_list {
   public:
-    void push(bio& ended) noexcept { ended_.push(ended); }
+    explicit completion_list(env& environment) noexcept : env_(environment) {}
+
+    void push(bio& ended) noexcept {
+        ended_.push(ended);
+        env_.add_collected(1);
+    }
 
     /// Runs the end_io of what is in the list now, not of what is added meanwhile. The number run.
     unsigned run() noexcept {
@@ -45,10 +53,12 @@ class completion_list {
             b->end();
             ++count;
         }
+        env_.remove_collected(count);
         return count;
     }
 
   private:
+    env& env_;
     bio_list ended_;
 };
 
@@ -58,24 +68,29 @@ class block_queue {
     block_queue(const block_queue&) = delete;
     block_queue& operator=(const block_queue&) = delete;
 
-    /// Checks the bio, then hands it to the device. What it can end with beside the device's own errors: ioerr out
-    /// of range, unaligned to the logical block size, or encrypted without data; notsupp with a crypto context
-    /// that the device does not take (7.0's submit_bio()); inval where a segment is not whole data units.
+    /// Checks the bio, then hands it to the device. What it can end with beside the device's own errors:
+    /// ioerr out of range, unaligned to the logical block size, or encrypted without data; notsupp with a
+    /// crypto context that the device does not take (7.0's submit_bio()); inval where a segment is not whole
+    /// data units.
     void submit(bio& b) noexcept;
 
-    /// The number of bios submitted here that ended. Call it, or wait(), on every queue that has bios in flight.
+    /// The number of bios submitted here that ended. Call it, or wait(), on every queue that has bios in
+    /// flight.
     unsigned poll() noexcept;
 
-    /// As poll(), and sleeps until the number is not 0; 0 at once if nothing is in flight. For a thread that has
-    /// one queue; with several, poll each and then let the env sleep.
+    /// As poll(), and sleeps until the number is not 0; 0 at once if nothing is in flight. For a thread that
+    /// has one queue; with several, poll each and then let the env sleep.
     unsigned wait() noexcept;
 
     unsigned in_flight() const noexcept { return in_flight_; }
     env& environment() const noexcept { return env_; }
 
-    /// Makes memory known to the queue, so that bios in it (bio_vec::buffer) cost less. A queue that has no use for
-    /// it, or no room, gives unregistered_buffer: only speed differs. The memory stays valid until the queue ends.
-    virtual buffer_id register_buffer([[maybe_unused]] bytes_span memory) noexcept { return unregistered_buffer; }
+    /// Makes memory known to the queue, so that bios in it (bio_vec::buffer) cost less. A queue that has no
+    /// use for it, or no room, gives unregistered_buffer: only speed differs. The memory stays valid until
+    /// the queue ends.
+    virtual buffer_id register_buffer([[maybe_unused]] bytes_span memory) noexcept {
+        return unregistered_buffer;
+    }
 
   protected:
     block_queue(const block_device& device, env& environment) noexcept;
@@ -117,8 +132,10 @@ class block_device {
     /// One line for people: what this is and what it stands on.
     virtual std::string describe() const = 0;
 
-    /// A queue for the thread of `environment`, which outlives it, as the device does. ENOMEM; errors of the device.
-    virtual result<std::unique_ptr<block_queue>> make_queue(env& environment, const queue_options& options) = 0;
+    /// A queue for the thread of `environment`, which outlives it, as the device does. ENOMEM; errors of the
+    /// device.
+    virtual result<std::unique_ptr<block_queue>> make_queue(env& environment,
+                                                            const queue_options& options) = 0;
 };
 
 /// True if all segments of what is left are whole data units, as far as bio_vec asks for it.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What an engine, or the fallback, can do: modes with their data unit sizes, and how wide a DUN may be (the
-// capability part of struct blk_crypto_profile). Kept apart from the keyslots so that a device can say it without
-// a reader having to know how slots work.
+// capability part of struct blk_crypto_profile). Kept apart from the keyslots so that a device can say it
+// without a reader having to know how slots work.
 
 #include "blkcrypto/block/crypto_key.hpp"
 

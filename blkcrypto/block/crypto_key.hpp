@@ -3,8 +3,9 @@
 // What a bio is encrypted with: a configuration, a key, and the context that ties a bio to both
 // (struct blk_crypto_config, blk_crypto_key and bio_crypt_ctx of include/linux/blk-crypto.h).
 //
-// A key is identified by its ADDRESS everywhere: two keys with the same bytes are two keys. It must stay where it
-// is, unchanged, from start_using_key() until evict_key() has returned on every device it was started on.
+// A key is identified by its ADDRESS everywhere: two keys with the same bytes are two keys. It must stay
+// where it is, unchanged, from start_using_key() until evict_key() has returned on every device it was
+// started on.
 
 #include "blkcrypto/base/result.hpp"
 #include "blkcrypto/base/secret.hpp"
@@ -27,15 +28,15 @@ struct crypto_config {
     crypto_key_type key_type = crypto_key_type::raw;
 };
 
-/// What is asked of whoever holds keyed transforms: who the key is (its address), how it is used, and a way to get
-/// at its bytes when nobody has them at hand. A crypto_key copies what it holds; a key that belongs to an extent
-/// may compute it.
+/// What is asked of whoever holds keyed transforms: who the key is (its address), how it is used, and a way
+/// to get at its bytes when nobody has them at hand. A crypto_key copies what it holds; a key that belongs to
+/// an extent may compute it.
 class key_request {
   public:
     const crypto_config& config() const noexcept { return config_; }
 
-    /// Writes the key bytes, as many as they are, into `into`, which owns memory already. Allocates nothing. Called
-    /// by whoever programs a slot or keys a tfm, under its lock.
+    /// Writes the key bytes, as many as they are, into `into`, which owns memory already. Allocates nothing.
+    /// Called by whoever programs a slot or keys a tfm, under its lock.
     virtual std::error_code derive(secret& into) const noexcept = 0;
 
   protected:
@@ -51,15 +52,17 @@ class key_request {
 /// A key whose bytes are at hand. Immutable.
 class crypto_key final : public key_request {
   public:
-    /// blk_crypto_init_key(). EINVAL, in this order: no such mode, a key type other than raw, a key that is not of
-    /// the mode's size, dun_bytes 0 or wider than the mode's IV. (That the unit size is a power of two was checked
-    /// when it was made.) ENOMEM. Equal halves of an XTS key are found when the key is programmed, as in the kernel.
+    /// blk_crypto_init_key(). EINVAL, in this order: no such mode, a key type other than raw, a key that is
+    /// not of the mode's size, dun_bytes 0 or wider than the mode's IV. (That the unit size is a power of two
+    /// was checked when it was made.) ENOMEM. Equal halves of an XTS key are found when the key is
+    /// programmed, as in the kernel.
     static result<std::unique_ptr<crypto_key>> make(bytes_view key, const crypto_config& config);
 
     std::error_code derive(secret& into) const noexcept override;
 
   private:
-    crypto_key(const crypto_config& config, secret&& key) noexcept : key_request(config), key_(std::move(key)) {}
+    crypto_key(const crypto_config& config, secret&& key) noexcept
+        : key_request(config), key_(std::move(key)) {}
     const secret key_;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The data unit number: a 256-bit integer that says which IV a data unit is encrypted under. The first data unit
-// of a bio has the DUN of its crypto context, each following one a DUN greater by one, wrapping mod 2^256
-// (bio_crypt_dun_increment() of block/blk-crypto.c).
+// The data unit number: a 256-bit integer that says which IV a data unit is encrypted under. The first data
+// unit of a bio has the DUN of its crypto context, each following one a DUN greater by one, wrapping mod
+// 2^256 (bio_crypt_dun_increment() of block/blk-crypto.c).
 
 #include "blkcrypto/base/uint256.hpp"
 #include "blkcrypto/base/units.hpp"
@@ -23,8 +23,8 @@ class dun {
         return *this;
     }
 
-    /// True if `next` is the DUN that follows `bytes` of data starting at this one. A run of data may not go over
-    /// the wrap (bio_crypt_dun_is_contiguous()).
+    /// True if `next` is the DUN that follows `bytes` of data starting at this one. A run of data may not go
+    /// over the wrap (bio_crypt_dun_is_contiguous()).
     constexpr bool is_contiguous(std::uint64_t bytes, data_unit_size unit_size, const dun& next) const {
         uint256 sum = value_;
         return !sum.add(unit_size.units_in(bytes)) && sum == next.value_;

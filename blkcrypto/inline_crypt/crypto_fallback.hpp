@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// blk-crypto-fallback: encryption in software for devices that cannot do it (block/blk-crypto-fallback.c).
+// This is the part that all threads share: the tfm source, the reserve of bounce memory, the lanes of the
+// decrypt workers. The mechanics of a bio are in fallback_queue. An object, not globals: a process may have
+// several.
+
+#include "blkcrypto/inline_crypt/bounce_pool.hpp"
+#include "blkcrypto/inline_crypt/tfm_source.hpp"
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+namespace blkcrypto {
+
+/// What differs between kernels or is a boot parameter there; the values are the newest kernel's.
+struct fallback_options {
+    unsigned bounce_reserve_pages = 256;       // num_prealloc_bounce_pg: 32 before 7.0
+    blk_status misaligned = blk_status::inval; // what a bio with cut data units ends with: ioerr in 6.1
+    executor* decrypt_executor = nullptr;      // where reads are decrypted; null: on the thread that polls
+    unsigned decrypt_workers = 0;              // threads of that executor
+};
+
+class crypto_fallback {
+  public:
+    /// ENOMEM; EINVAL for a decrypt executor without workers. The executor outlives the fallback.
+    static result<std::unique_ptr<crypto_fallback>> make(env& e, std::unique_ptr<tfm_source> tfms,
+                                                         const fallback_options& options);
+
+    /// blk_crypto_fallback_start_using_mode(): all allocation for keys of this mode happens here. Idempotent.
+    /// ENOPKG: no implementation of the mode. EOPNOTSUPP: a hardware-wrapped key, a unit size or DUN too
+    /// large.
+    std::error_code start_using_key(env& e, const key_request& key);
+
+    /// blk_crypto_fallback_evict_key(). EBUSY if bios still use it.
+    std::error_code evict_key(env& e, const key_request& key) noexcept { return tfms_->evict(e, key); }
+
+    bool supports(const crypto_config& config) const noexcept {
+        return tfms_->capabilities().supports(config);
+    }
+    tfm_source& tfms() noexcept { return *tfms_; }
+    const fallback_options& options() const noexcept { return options_; }
+
+    /// The global reserve, for a queue whose own bounce memory is all out: a chunk in one step or nothing.
+    bounce_chunk try_get_reserve(env& e, std::uint32_t wanted_bytes, std::uint32_t least_bytes) noexcept;
+    void put_reserve(env& e, const bounce_chunk& chunk) noexcept;
+    /// Wakes `w` when the reserve may have `least_bytes`.
+    void wait_for_reserve(waiter& w, std::uint32_t least_bytes) noexcept;
+
+    /// A lane index for a new queue; the first ones belong to the workers.
+    unsigned new_lane_index() noexcept { return next_lane_.fetch_add(1); }
+    cipher_lane& worker_lane(unsigned worker) noexcept { return worker_lanes_[worker]; }
+
+  private:
+    crypto_fallback(std::unique_ptr<tfm_source> tfms, const fallback_options& options, bounce_pool&& reserve);
+
+    const std::unique_ptr<tfm_source> tfms_;
+    const fallback_options options_;
+    std::vector<cipher_lane> worker_lanes_;
+    std::atomic<unsigned> next_lane_;
+    mutex reserve_lock_;
+    bounce_pool reserve_ BLKCRYPTO_GUARDED_BY(reserve_lock_);
+    wait_list reserve_waiting_;
+};
+
+} // namespace blkcrypto

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/inline_crypt/crypto_profile.hpp"
+
+#include "blkcrypto/base/log.hpp"
+
+#include <bit>
+#include <cerrno>
+#include <new>
+
+namespace blkcrypto {
+namespace {
+
+constexpr lock_class profile_lock{"crypto_profile"};
+constexpr lock_class profile_waiting{"crypto_profile.waiting"};
+constexpr allocation_class profile_slots{"crypto_profile.slots"};
+
+} // namespace
+
+crypto_profile::crypto_profile(const crypto_capabilities& capabilities, unsigned num_slots,
+                               crypto_ll_ops& ops)
+    : capabilities_(capabilities), ops_(ops), lock_(profile_lock), waiting_(profile_waiting),
+      slots_(num_slots), buckets_(std::bit_ceil(2 * std::max(num_slots, 1U))) {
+    for (auto& head : buckets_)
+        head.store(no_slot, std::memory_order_relaxed);
+}
+
+result<std::unique_ptr<crypto_profile>> crypto_profile::make(env& e, const crypto_capabilities& capabilities,
+                                                             unsigned num_slots, crypto_ll_ops& ops) {
+    if (num_slots > slots_max)
+        return make_error(EINVAL);
+    if (!e.allow_allocation(profile_slots, num_slots * sizeof(keyslot)))
+        return make_error(ENOMEM);
+    try {
+        return std::unique_ptr<crypto_profile>(new crypto_profile(capabilities, num_slots, ops));
+    } catch (const std::bad_alloc&) {
+        return make_error(ENOMEM);
+    }
+}
+
+// --- lookup
+// ---------------------------------------------------------------------------------------------------
+
+std::size_t crypto_profile::bucket_of(const key_request& key) const noexcept {
+    constexpr std::uint64_t golden_ratio_64 = 0x61c8864680b583eb;
+    const auto address = reinterpret_cast<std::uintptr_t>(&key);
+    return (address * golden_ratio_64) >> (64 - std::countr_zero(buckets_.size()));
+}
+
+// Without the lock a chain may change underfoot and lead into another one: the walk is bounded, a key that is
+// missed is looked up again under the lock, and one that is found is checked again by try_get().
+crypto_profile::slot_number crypto_profile::find(const key_request& key) const noexcept {
+    slot_number number = buckets_[bucket_of(key)].load(std::memory_order_acquire);
+    for (std::size_t steps = 0; number != no_slot && steps < slots_.size(); ++steps) {
+        if (slots_[number].key.load(std::memory_order_acquire) == &key)
+            return number;
+        number = slots_[number].next.load(std::memory_order_acquire);
+    }
+    return no_slot;
+}
+
+// The word is read before the key: if the exchange succeeds, nobody claimed the slot in between and the key
+// read is the key in the slot.
+bool crypto_profile::try_get(keyslot& slot, const key_request& key) noexcept {
+    std::uint64_t word = slot.word.load();
+    while ((word & claimed) == 0 && slot.key.load() == &key)
+        if (slot.word.compare_exchange_weak(word, word + 1))
+            return true;
+    return false;
+}
+
+crypto_profile::slot_number crypto_profile::find_and_get(const key_request& key) noexcept {
+    const slot_number number = find(key);
+    return number != no_slot && try_get(slots_[number], key) ? number : no_slot;
+}
+
+// --- get and put
+// ----------------------------------------------------------------------------------------------
+
+keyslot_grant crypto_profile::get_keyslot(const key_request& key, acquire_context& asker) noexcept {
+    if (slots_.empty())
+        return {acquire_outcome::ready};
+    asker.environment.reached(hook_point::keyslot_try_get);
+    const slot_number number = find_and_get(key);
+    if (number == no_slot)
+        return get_slowly(key, asker);
+    ++asker.counters.hits;
+    pass_on_wake(asker.environment);
+    return {acquire_outcome::ready, {number}};
+}
+
+keyslot_grant crypto_profile::get_slowly(const key_request& key, acquire_context& asker) noexcept {
+    keyslot_grant grant{acquire_outcome::parked};
+    {
+        const env_lock lock(asker.environment, lock_);
+        const slot_number programmed_meanwhile = find_and_get(key);
+        if (programmed_meanwhile != no_slot) {
+            ++asker.counters.hits;
+            grant = {acquire_outcome::ready, {programmed_meanwhile}};
+        } else if (const slot_number victim = claim_oldest_idle(); victim != no_slot) {
+            grant = program(victim, key, asker);
+        } else {
+            ++asker.counters.waits;
+            waiting_.add(asker.parked);
+        }
+    }
+    // Also when this one has parked: a slot may have been put before the waiter was in the list.
+    pass_on_wake(asker.environment);
+    return grant;
+}
+
+keyslot_grant crypto_profile::program(slot_number number, const key_request& key,
+                                      acquire_context& asker) noexcept {
+    keyslot& slot = slots_[number];
+    ++asker.counters.misses;
+    if (slot.key.load() != nullptr) {
+        ++asker.counters.evictions;
+        unlink(number);
+    }
+    slot.blank_on_release.store(false);
+    const std::error_code error = ops_.keyslot_program(key, {number}, asker);
+    if (!error)
+        link(number, key);
+    const std::uint64_t unclaimed = slot.word.load() & ~usage_mask;
+    slot.word.store(unclaimed + (error ? 0 : 1));
+    if (error)
+        return {acquire_outcome::failed, no_keyslot, to_blk_status(error)};
+    return {acquire_outcome::ready, {number}};
+}
+
+// Someone who was woken for an idle slot and did not need it, or who parked just when one came free, owes the
+// wake to the next.
+void crypto_profile::pass_on_wake(env& e) noexcept {
+    if (!waiting_.empty() && any_idle()) [[unlikely]]
+        waiting_.wake_one(e);
+}
+
+void crypto_profile::put_keyslot(env& e, keyslot_index slot) noexcept {
+    if (slots_.empty())
+        return;
+    e.reached(hook_point::keyslot_put);
+    keyslot& released = slots_[slot.value];
+    released.released_at.store(e.order_stamp(), std::memory_order_relaxed);
+    const std::uint64_t before = released.word.fetch_sub(1);
+    if ((before & usage_mask) != 1)
+        return;
+    if (released.blank_on_release.load()) [[unlikely]]
+        blank_released(e, static_cast<slot_number>(slot.value));
+    waiting_.wake_one(e);
+}
+
+void crypto_profile::blank_released(env& e, slot_number number) noexcept {
+    keyslot& slot = slots_[number];
+    const env_lock lock(e, lock_);
+    // Unless it was reprogrammed meanwhile, or got in use again.
+    if (slot.blank_on_release.load() && try_claim(slot)) {
+        slot.blank_on_release.store(false);
+        (void)ops_.keyslot_evict(nullptr, {number});
+        slot.word.fetch_sub(claimed);
+    }
+}
+
+// --- which slot
+// -----------------------------------------------------------------------------------------------
+
+bool crypto_profile::any_idle() const noexcept {
+    for (const auto& slot : slots_)
+        if ((slot.word.load() & usage_mask) == 0)
+            return true;
+    return false;
+}
+
+bool crypto_profile::try_claim(keyslot& slot) noexcept {
+    std::uint64_t word = slot.word.load();
+    return (word & usage_mask) == 0 &&
+           slot.word.compare_exchange_strong(word, word + one_generation + claimed);
+}
+
+crypto_profile::slot_number crypto_profile::claim_oldest_idle() noexcept {
+    for (;;) {
+        slot_number oldest = no_slot;
+        std::uint64_t oldest_release = UINT64_MAX;
+        for (slot_number i = 0; i < slots_.size(); ++i) {
+            const std::uint64_t released = slots_[i].released_at.load(std::memory_order_relaxed);
+            if ((slots_[i].word.load() & usage_mask) == 0 &&
+                (oldest == no_slot || released < oldest_release)) {
+                oldest = i;
+                oldest_release = released;
+            }
+        }
+        if (oldest == no_slot || try_claim(slots_[oldest]))
+            return oldest;
+    }
+}
+
+void crypto_profile::link(slot_number number, const key_request& key) noexcept {
+    auto& head = buckets_[bucket_of(key)];
+    slots_[number].key.store(&key);
+    slots_[number].next.store(head.load());
+    head.store(number);
+}
+
+void crypto_profile::unlink(slot_number number) noexcept {
+    keyslot& slot = slots_[number];
+    std::atomic<slot_number>* place = &buckets_[bucket_of(*slot.key.load())];
+    while (place->load() != number)
+        place = &slots_[place->load()].next;
+    place->store(slot.next.load());
+    slot.key.store(nullptr);
+}
+
+// --- eviction
+// -------------------------------------------------------------------------------------------------
+
+std::error_code crypto_profile::evict_key(env& e, const key_request& key) noexcept {
+    const env_lock lock(e, lock_);
+    if (slots_.empty())
+        return ops_.keyslot_evict(&key, no_keyslot);
+    const slot_number number = find(key);
+    if (number == no_slot)
+        return {};
+    keyslot& slot = slots_[number];
+    unlink(number);
+    if (try_claim(slot)) {
+        const std::error_code error = ops_.keyslot_evict(&key, {number});
+        slot.word.fetch_sub(claimed);
+        return error;
+    }
+    static warn_once warned;
+    warned("a key was evicted while it was in use");
+    slot.blank_on_release.store(true);
+    // Its user may have let go before it could see the mark.
+    if (try_claim(slot)) {
+        slot.blank_on_release.store(false);
+        (void)ops_.keyslot_evict(&key, {number});
+        slot.word.fetch_sub(claimed);
+    }
+    return make_error(EBUSY);
+}
+
+std::error_code crypto_profile::reprogram_all_keys(acquire_context& asker) noexcept {
+    const env_lock lock(asker.environment, lock_);
+    std::error_code first_error;
+    for (slot_number i = 0; i < slots_.size(); ++i) {
+        const key_request* key = slots_[i].key.load();
+        if (key == nullptr)
+            continue;
+        const std::error_code error = ops_.keyslot_program(*key, {i}, asker);
+        if (error && !first_error)
+            first_error = error;
+    }
+    return first_error;
+}
+
+} // namespace blkcrypto

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// A set of keyslots: which key is in which slot, who uses it, which one goes when another key needs the place
+// (struct blk_crypto_profile, block/blk-crypto-profile.c). The fallback has one, each inline engine has one.
+// What a slot is made of, the owner knows: it programs and evicts through crypto_ll_ops.
+//
+// Keys are looked up by address. A hit takes no lock: it is a reference taken on the slot's own word, valid
+// only if the slot was not reprogrammed meanwhile. A miss takes the lock and the idle slot that was released
+// longest ago. When all slots are in use the asker parks.
+
+#include "blkcrypto/base/result.hpp"
+#include "blkcrypto/block/crypto_capabilities.hpp"
+#include "blkcrypto/inline_crypt/acquisition.hpp"
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+namespace blkcrypto {
+
+/// Stands for the slot of an engine without slots.
+inline constexpr keyslot_index no_keyslot{0xffffffff};
+
+/// What the owner of the slots does (struct blk_crypto_ll_ops). Called under the profile's lock.
+class crypto_ll_ops {
+  public:
+    /// Puts the key into the slot, over whatever is there. After an error the slot holds no key.
+    virtual std::error_code keyslot_program(const key_request& key, keyslot_index slot,
+                                            acquire_context& asker) noexcept = 0;
+
+    /// Makes the slot forget its key. `key` is null if its owner may have freed it; the slot is no_keyslot
+    /// for an engine without slots.
+    virtual std::error_code keyslot_evict(const key_request* key, keyslot_index slot) noexcept = 0;
+
+  protected:
+    ~crypto_ll_ops() = default;
+};
+
+/// Result of get_keyslot().
+struct keyslot_grant {
+    acquire_outcome outcome;
+    keyslot_index slot = no_keyslot;    // if ready
+    blk_status status = blk_status::ok; // if failed
+};
+
+class crypto_profile {
+  public:
+    static constexpr unsigned slots_max = 1024;
+
+    /// EINVAL above slots_max; ENOMEM. `ops` outlives the profile.
+    static result<std::unique_ptr<crypto_profile>> make(env& e, const crypto_capabilities& capabilities,
+                                                        unsigned num_slots, crypto_ll_ops& ops);
+
+    const crypto_capabilities& capabilities() const noexcept { return capabilities_; }
+    unsigned num_slots() const noexcept { return static_cast<unsigned>(slots_.size()); }
+
+    /// blk_crypto_get_keyslot(). Ready: the key is in the slot and stays until put_keyslot(). Failed:
+    /// programming did; the key that was in the slot is forgotten too (the kernel leaves a stale entry
+    /// there). Any thread.
+    keyslot_grant get_keyslot(const key_request& key, acquire_context& asker) noexcept;
+
+    /// blk_crypto_put_keyslot(). Any thread; `e` is the caller's.
+    void put_keyslot(env& e, keyslot_index slot) noexcept;
+
+    /// __blk_crypto_evict_key(): after it no slot knows the key, whatever it returns, and its owner may free
+    /// it. EBUSY: the key was in use; the last put of its slot will blank it. Otherwise what the evict op
+    /// says.
+    std::error_code evict_key(env& e, const key_request& key) noexcept;
+
+    /// blk_crypto_reprogram_all_keys(): after the engine was reset. The first error.
+    std::error_code reprogram_all_keys(acquire_context& asker) noexcept;
+
+  private:
+    using slot_number = std::uint16_t;
+    static constexpr slot_number no_slot = 0xffff;
+    static_assert(slots_max < no_slot);
+
+    // The word of a slot: references in the low half, one bit of it for a claim by whoever reprograms the
+    // slot, and a generation in the high half that each claim changes.
+    static constexpr std::uint64_t claimed = 1ULL << 31;
+    static constexpr std::uint64_t one_generation = 1ULL << 32;
+    static constexpr std::uint64_t usage_mask = one_generation - 1; // references and claim
+
+    struct alignas(64) keyslot {
+        std::atomic<std::uint64_t> word{0};
+        std::atomic<const key_request*> key{nullptr};
+        std::atomic<std::uint64_t> released_at{0}; // order stamp of the last put
+        std::atomic<slot_number> next{no_slot};    // in the chain of the hash table
+        std::atomic<bool> blank_on_release{false}; // its key was evicted while in use
+    };
+
+    crypto_profile(const crypto_capabilities& capabilities, unsigned num_slots, crypto_ll_ops& ops);
+
+    std::size_t bucket_of(const key_request& key) const noexcept;
+    slot_number find(const key_request& key) const noexcept;
+    bool try_get(keyslot& slot, const key_request& key) noexcept;
+    slot_number find_and_get(const key_request& key) noexcept;
+    keyslot_grant get_slowly(const key_request& key, acquire_context& asker) noexcept
+        BLKCRYPTO_EXCLUDES(lock_);
+    keyslot_grant program(slot_number number, const key_request& key, acquire_context& asker) noexcept
+        BLKCRYPTO_REQUIRES(lock_);
+    slot_number claim_oldest_idle() noexcept BLKCRYPTO_REQUIRES(lock_);
+    bool try_claim(keyslot& slot) noexcept BLKCRYPTO_REQUIRES(lock_);
+    void link(slot_number number, const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
+    void unlink(slot_number number) noexcept BLKCRYPTO_REQUIRES(lock_);
+    void blank_released(env& e, slot_number number) noexcept BLKCRYPTO_EXCLUDES(lock_);
+    bool any_idle() const noexcept;
+    void pass_on_wake(env& e) noexcept;
+
+    const crypto_capabilities capabilities_;
+    crypto_ll_ops& ops_;
+    mutex lock_; // of programming, eviction, and changes of which key is in which slot
+    wait_list waiting_;
+    std::vector<keyslot> slots_;
+    std::vector<std::atomic<slot_number>> buckets_; // heads of chains, hashed by the key's address
+};
+
+} // namespace blkcrypto

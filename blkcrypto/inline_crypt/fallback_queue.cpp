@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/inline_crypt/fallback_queue.hpp"
+
+#include "blkcrypto/base/log.hpp"
+#include "blkcrypto/inline_crypt/crypt_segments.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <new>
+
+namespace blkcrypto {
+namespace {
+
+constexpr allocation_class queue_memory{"fallback_queue"};
+
+// A 4 KiB write needs one encrypted bio; large ones more when bounce memory is in pieces.
+constexpr unsigned pieces_per_job = 2;
+
+} // namespace
+
+result<std::unique_ptr<fallback_queue>> fallback_queue::make(crypto_fallback& fallback, sector capacity,
+                                                             block_queue& lower,
+                                                             const queue_options& options) {
+    const std::uint64_t bounce_bytes =
+        std::min(std::uint64_t{options.depth} * options.io_size_bytes, options.bounce_bytes);
+    if (!lower.environment().allow_allocation(queue_memory, bounce_bytes))
+        return make_error(ENOMEM);
+    auto bounce = bounce_pool::make(bounce_bytes);
+    if (bounce.has_error())
+        return bounce.error();
+    try {
+        return std::unique_ptr<fallback_queue>(
+            new fallback_queue(fallback, capacity, lower, options, std::move(*bounce)));
+    } catch (const std::bad_alloc&) {
+        return make_error(ENOMEM);
+    }
+}
+
+fallback_queue::fallback_queue(crypto_fallback& fallback, sector capacity, block_queue& lower,
+                               const queue_options& options, bounce_pool&& bounce)
+    : fallback_(fallback), lower_(lower), env_(lower.environment()), capacity_(capacity),
+      lane_(fallback.new_lane_index()), bounce_(std::move(bounce)),
+      bounce_buffer_(bounce_.region().empty() ? unregistered_buffer
+                                              : lower.register_buffer(bounce_.region())),
+      jobs_(std::max(options.depth, 1U), *this),
+      pieces_(std::size_t{pieces_per_job} * std::max(options.depth, 1U), *this), reserve_waiter_(*this),
+      ended_(env_) {}
+
+fallback_queue::~fallback_queue() {
+    assert(in_flight_ == 0 && jobs_.is_whole() && pieces_.is_whole());
+}
+
+// --- sources
+// --------------------------------------------------------------------------------------------------
+
+void fallback_queue::submit(bio& source) noexcept {
+    ++in_flight_;
+    const blk_status verdict = check(source);
+    if (verdict != blk_status::ok) [[unlikely]] {
+        source.set_status(verdict);
+        return ended_.push(source);
+    }
+    job* free_job = waiting_sources_.empty() ? jobs_.try_get() : nullptr;
+    if (free_job == nullptr)
+        return waiting_sources_.push(source);
+    start(*free_job, source);
+}
+
+blk_status fallback_queue::check(const bio& source) const noexcept {
+    const crypto_config& config = source.crypt.key->config();
+    if (!fallback_.supports(config))
+        return blk_status::notsupp;
+    if (!fallback_.tfms().is_started(config)) {
+        static warn_once warned;
+        warned("I/O with a key that start_using_key() was not called for");
+        return blk_status::ioerr;
+    }
+    if (!segments_are_whole_units(source, config.unit_size))
+        return fallback_.options().misaligned;
+    const std::uint64_t sectors = source.iter.size_bytes >> sector_bits;
+    if (sectors > capacity_.value || source.iter.start.value > capacity_.value - sectors)
+        return blk_status::ioerr;
+    return blk_status::ok;
+}
+
+void fallback_queue::start(job& j, bio& source) noexcept {
+    j.source = &source;
+    j.at = source.iter;
+    j.at_dun = source.crypt.first_dun;
+    j.pieces = 0;
+    j.needs_flush = source.preflush;
+    j.status = blk_status::ok;
+    if (source.op == bio_op::write) {
+        j.step = job_step::write;
+        j.has_pieces_left = true;
+        // Behind those that wait already.
+        if (!waiting_writes_.empty() || !write(j))
+            wait_for_memory(j);
+        return;
+    }
+    source.enter_stage(bio_stage::storage, env_);
+    j.step = job_step::read;
+    j.plain_read.clone_from(source, j);
+    j.plain_read.crypt = {};
+    j.plain_read.stamps = nullptr;
+    submit_lower(j.plain_read);
+}
+
+void fallback_queue::run(job& j, unsigned worker) noexcept {
+    switch (j.step) {
+    case job_step::write:
+        if (!write(j))
+            wait_for_memory(j);
+        return;
+    case job_step::read:
+        return read(j);
+    case job_step::decrypt_on_worker:
+        decrypt(j, fallback_.worker_lane(worker));
+        j.step = job_step::finish;
+        return env_.post(j);
+    case job_step::finish:
+        fallback_.tfms().release(env_, j.lease);
+        return finish(j);
+    }
+}
+
+void fallback_queue::submit_lower(bio& b) noexcept {
+    ++lower_in_flight_;
+    lower_.submit(b);
+}
+
+void fallback_queue::count_lower_end() noexcept {
+    --lower_in_flight_;
+    ++lower_ended_;
+}
+
+void fallback_queue::finish(job& j) noexcept {
+    j.source->set_status(j.status);
+    j.source->enter_stage(bio_stage::done, env_);
+    ended_.push(*j.source);
+    jobs_.put(j);
+}
+
+tfm_grant fallback_queue::acquire_tfm(job& j) noexcept {
+    acquire_context asker{env_, j, counters_, j.source->stamps};
+    j.source->enter_stage(bio_stage::tfm_wait, env_);
+    return fallback_.tfms().acquire(*j.source->crypt.key, asker);
+}
+
+// --- write
+// ----------------------------------------------------------------------------------------------------
+
+// False: there is no bounce memory for the next piece.
+bool fallback_queue::write(job& j) noexcept {
+    const tfm_grant grant = acquire_tfm(j);
+    if (grant.outcome == acquire_outcome::parked)
+        return true;
+    bool has_memory = true;
+    if (grant.outcome == acquire_outcome::ready) {
+        has_memory = write_with(j, *grant.lease.tfm);
+        fallback_.tfms().release(env_, grant.lease);
+    } else {
+        j.set_status(grant.status);
+    }
+    if (!has_memory)
+        return false;
+    j.has_pieces_left = false;
+    j.source->enter_stage(bio_stage::storage, env_);
+    if (j.pieces == 0)
+        finish(j);
+    return true;
+}
+
+// The tfm is held over the loop, as in 7.0: submitting only queues.
+bool fallback_queue::write_with(job& j, const skcipher& tfm) noexcept {
+    const bio& source = *j.source;
+    const data_unit_size unit_size = source.crypt.unit_size();
+    while (j.at.size_bytes != 0) {
+        piece* p = try_get_piece(j);
+        if (p == nullptr)
+            return false;
+        j.source->enter_stage(bio_stage::cipher, env_);
+        const sector start = j.at.start;
+        const std::uint32_t bytes = std::min(j.at.size_bytes, p->chunk.size_bytes);
+        crypt_segments(tfm, cipher_direction::encrypt, unit_size, source.segments, j.at, j.at_dun, bytes,
+                       p->chunk.data, lane_);
+        p->segment = {p->chunk.data, bytes, p->from_reserve ? unregistered_buffer : bounce_buffer_};
+        p->encrypted.prepare(bio_op::write, start, {&p->segment, 1}, *p);
+        p->encrypted.fua = source.fua;
+        p->encrypted.preflush = std::exchange(j.needs_flush, false);
+        ++j.pieces;
+        submit_lower(p->encrypted);
+    }
+    return true;
+}
+
+fallback_queue::piece* fallback_queue::try_get_piece(job& j) noexcept {
+    piece* p = pieces_.try_get();
+    lacks_memory_ = p != nullptr;
+    if (p == nullptr)
+        return nullptr;
+    const std::uint32_t least = std::min(j.at.size_bytes, j.source->crypt.unit_size().bytes());
+    p->owner = &j;
+    p->chunk = bounce_.try_get(j.at.size_bytes, least);
+    p->from_reserve = !p->chunk;
+    if (p->from_reserve)
+        p->chunk = fallback_.try_get_reserve(env_, j.at.size_bytes, least);
+    if (p->chunk)
+        return p;
+    pieces_.put(*p);
+    return nullptr;
+}
+
+void fallback_queue::wait_for_memory(job& j) noexcept {
+    j.source->enter_stage(bio_stage::bounce_wait, env_);
+    waiting_writes_.push(j);
+    wait_for_reserve(j);
+}
+
+// Pieces of its own wake a queue anyway; the reserve may be all it can hope for. Not when it is only short of
+// pieces: those are its own.
+void fallback_queue::wait_for_reserve(job& first) noexcept {
+    if (reserve_waiter_.queued || !lacks_memory_)
+        return;
+    reserve_waiter_.queued = true;
+    fallback_.wait_for_reserve(reserve_waiter_, first.source->crypt.unit_size().bytes());
+}
+
+void fallback_queue::write_ended(piece& p) noexcept {
+    count_lower_end();
+    job& j = *p.owner;
+    j.set_status(p.encrypted.status);
+    if (p.from_reserve)
+        fallback_.put_reserve(env_, p.chunk);
+    else
+        bounce_.put(p.chunk);
+    pieces_.put(p);
+    memory_came_free_ = true;
+    if (--j.pieces == 0 && !j.has_pieces_left)
+        finish(j);
+}
+
+// --- read
+// -----------------------------------------------------------------------------------------------------
+
+void fallback_queue::read_ended(job& j) noexcept {
+    count_lower_end();
+    j.status = j.plain_read.status;
+    if (j.status != blk_status::ok)
+        return finish(j);
+    read(j);
+}
+
+void fallback_queue::read(job& j) noexcept {
+    const tfm_grant grant = acquire_tfm(j);
+    if (grant.outcome == acquire_outcome::parked)
+        return;
+    if (grant.outcome == acquire_outcome::failed) {
+        j.status = grant.status;
+        return finish(j);
+    }
+    j.lease = grant.lease;
+    j.source->enter_stage(bio_stage::cipher, env_);
+    if (executor* workers = fallback_.options().decrypt_executor; workers != nullptr) {
+        j.step = job_step::decrypt_on_worker;
+        return workers->post(j);
+    }
+    decrypt(j, lane_);
+    fallback_.tfms().release(env_, j.lease);
+    finish(j);
+}
+
+void fallback_queue::decrypt(job& j, cipher_lane& lane) noexcept {
+    crypt_segments(*j.lease.tfm, cipher_direction::decrypt, j.source->crypt.unit_size(), j.source->segments,
+                   j.at, j.at_dun, j.at.size_bytes, nullptr, lane);
+}
+
+// --- poll
+// -----------------------------------------------------------------------------------------------------
+
+unsigned fallback_queue::poll() noexcept {
+    if (memory_came_free_)
+        resume_writes();
+    if (!waiting_sources_.empty())
+        start_waiting_sources();
+    const unsigned ended = ended_.run();
+    in_flight_ -= ended;
+    return ended;
+}
+
+void fallback_queue::resume_writes() noexcept {
+    memory_came_free_ = false;
+    while (task* first = waiting_writes_.pop()) {
+        job& j = static_cast<job&>(*first);
+        if (!write(j)) {
+            j.source->enter_stage(bio_stage::bounce_wait, env_);
+            waiting_writes_.push_front(j);
+            return wait_for_reserve(j);
+        }
+    }
+}
+
+void fallback_queue::start_waiting_sources() noexcept {
+    while (!waiting_sources_.empty()) {
+        job* free_job = jobs_.try_get();
+        if (free_job == nullptr)
+            return;
+        start(*free_job, *waiting_sources_.pop());
+    }
+}
+
+} // namespace blkcrypto

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The mechanics of the fallback, for one thread: what happens to a bio with a crypto context on a device that
+// cannot encrypt. Part of a submit_queue; nobody else uses it.
+//
+//   write  tfm, then for as much at a time as bounce memory allows: encrypt into it, submit an encrypted bio
+//   that
+//          carries no context. The source ends when the last of these has, with the first error.
+//   read   a bio without context into the source's own memory; when it has ended, tfm, decrypt in place.
+//
+// A bio that has to wait for a tfm or for bounce memory parks and goes on at its first data unit not yet
+// submitted; while parked it holds no tfm and no bounce memory but that of encrypted bios already on their
+// way.
+
+#include "blkcrypto/base/mempool.hpp"
+#include "blkcrypto/block/block_device.hpp"
+#include "blkcrypto/inline_crypt/crypto_fallback.hpp"
+
+namespace blkcrypto {
+
+class fallback_queue {
+  public:
+    /// `lower` outlives it. ENOMEM.
+    static result<std::unique_ptr<fallback_queue>> make(crypto_fallback& fallback, sector capacity,
+                                                        block_queue& lower, const queue_options& options);
+    ~fallback_queue();
+
+    /// `source` has a crypto context and data. Ends it from poll().
+    void submit(bio& source) noexcept;
+
+    /// After the lower queue was polled: lets parked bios go on, runs the end_io of sources that ended.
+    unsigned poll() noexcept;
+
+    unsigned in_flight() const noexcept { return in_flight_; }
+
+    /// Bios of its own: in flight in the lower queue, and ended there since the last call.
+    unsigned lower_in_flight() const noexcept { return lower_in_flight_; }
+    unsigned take_lower_ended() noexcept { return std::exchange(lower_ended_, 0); }
+
+    const keyslot_counters& counters() const noexcept { return counters_; }
+
+  private:
+    /// What a job's next run() does.
+    enum class job_step : std::uint8_t { write, read, decrypt_on_worker, finish };
+
+    /// One source bio on its way.
+    struct job final : waiter, bio_end_io {
+        explicit job(fallback_queue& q) : waiter(q.env_), queue(q) {}
+        void run(unsigned worker) noexcept override { queue.run(*this, worker); }
+        void end_io(bio&) noexcept override { queue.read_ended(*this); }
+        void set_status(blk_status outcome) noexcept {
+            if (status == blk_status::ok)
+                status = outcome;
+        }
+
+        fallback_queue& queue;
+        bio* source = nullptr;
+        job_step step = job_step::write;
+        bvec_iter at; // the first data unit not yet submitted (write) or decrypted (read)
+        dun at_dun;
+        unsigned pieces = 0; // encrypted bios that have not ended
+        bool has_pieces_left = false;
+        bool needs_flush = false; // the source's preflush, until the first encrypted bio has taken it over
+        blk_status status = blk_status::ok; // the first error
+        tfm_lease lease;                    // while a worker decrypts
+        bio plain_read;                     // the source without its context
+    };
+
+    /// One encrypted bio: a stretch of a source, contiguous in bounce memory.
+    struct piece final : bio_end_io {
+        explicit piece(fallback_queue& q) : queue(q) {}
+        void end_io(bio&) noexcept override { queue.write_ended(*this); }
+
+        fallback_queue& queue;
+        job* owner = nullptr;
+        bounce_chunk chunk;
+        bool from_reserve = false;
+        bio_vec segment;
+        bio encrypted;
+    };
+
+    /// Queued at the reserve for all parked writes of this queue.
+    struct reserve_waiter final : waiter {
+        explicit reserve_waiter(fallback_queue& q) : waiter(q.env_), queue(q) {}
+        void run(unsigned) noexcept override {
+            queued = false;
+            queue.memory_came_free_ = true;
+        }
+
+        fallback_queue& queue;
+        bool queued = false;
+    };
+
+    fallback_queue(crypto_fallback& fallback, sector capacity, block_queue& lower,
+                   const queue_options& options, bounce_pool&& bounce);
+
+    blk_status check(const bio& source) const noexcept;
+    void start(job& j, bio& source) noexcept;
+    void run(job& j, unsigned worker) noexcept;
+    void finish(job& j) noexcept;
+
+    bool write(job& j) noexcept;
+    bool write_with(job& j, const skcipher& tfm) noexcept;
+    piece* try_get_piece(job& j) noexcept;
+    void wait_for_memory(job& j) noexcept;
+    void wait_for_reserve(job& first) noexcept;
+    void write_ended(piece& p) noexcept;
+
+    void submit_lower(bio& b) noexcept;
+    void count_lower_end() noexcept;
+    void read_ended(job& j) noexcept;
+    void read(job& j) noexcept;
+    void decrypt(job& j, cipher_lane& lane) noexcept;
+
+    void resume_writes() noexcept;
+    void start_waiting_sources() noexcept;
+    tfm_grant acquire_tfm(job& j) noexcept;
+
+    crypto_fallback& fallback_;
+    block_queue& lower_;
+    env& env_;
+    const sector capacity_;
+    cipher_lane lane_;
+    bounce_pool bounce_;
+    buffer_id bounce_buffer_;
+    mempool<job> jobs_;
+    mempool<piece> pieces_;
+    bio_list waiting_sources_; // for a job
+    task_list waiting_writes_; // jobs, for bounce memory
+    reserve_waiter reserve_waiter_;
+    bool memory_came_free_ = false;
+    bool lacks_memory_ = false; // why the last write could not go on: memory, or else encrypted bios
+    completion_list ended_;
+    keyslot_counters counters_;
+    unsigned in_flight_ = 0;
+    unsigned lower_in_flight_ = 0;
+    unsigned lower_ended_ = 0;
+};
+
+} // namespace blkcrypto
