@@ -17,6 +17,7 @@
 #include "blkcrypto/base/result.hpp"
 #include "blkcrypto/block/bio.hpp"
 #include "blkcrypto/block/crypto_capabilities.hpp"
+#include "blkcrypto/block/keyslot_counters.hpp"
 #include "blkcrypto/block/limits.hpp"
 
 #include <memory>
@@ -91,6 +92,9 @@ class block_queue {
     virtual buffer_id register_buffer([[maybe_unused]] bytes_span memory) noexcept {
         return unregistered_buffer;
     }
+
+    /// What this queue has seen of the device's keyslots; all zero where there are none.
+    virtual keyslot_counters keyslot_use() const noexcept { return {}; }
 
   protected:
     block_queue(const block_device& device, env& environment) noexcept;

@@ -118,7 +118,10 @@ unsigned submit_queue::wait() noexcept {
 }
 
 keyslot_counters submit_queue::keyslot_use() const noexcept {
-    return fallback_ == nullptr ? keyslot_counters{} : fallback_->counters();
+    keyslot_counters use = lower_->keyslot_use();
+    if (fallback_ != nullptr)
+        use += fallback_->counters();
+    return use;
 }
 
 } // namespace blkcrypto

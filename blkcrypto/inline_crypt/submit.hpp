@@ -56,7 +56,7 @@ class submit_queue {
     /// As block_queue::register_buffer().
     buffer_id register_buffer(bytes_span memory) noexcept { return lower_->register_buffer(memory); }
 
-    /// Of the fallback's keyslots; those of an engine are counted by its queue (block_queue::keyslot_use()).
+    /// Of the fallback's keyslots and the engine's.
     keyslot_counters keyslot_use() const noexcept;
 
   private:
