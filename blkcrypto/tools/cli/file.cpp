@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/tools/cli/file.hpp"
+
+#include "blkcrypto/tools/cli/program_error.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace blkcrypto::cli {
+namespace {
+
+struct stat status_of(int fd, const std::string& name) {
+    struct stat status {};
+    if (fstat(fd, &status) != 0)
+        throw file_error(exit_unusable, name, errno);
+    return status;
+}
+
+int open_or_throw(const std::string& path, int flags) {
+    constexpr mode_t permissions = 0666; // the umask takes its part
+    const int fd = ::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, permissions);
+    if (fd < 0)
+        throw file_error(exit_unusable, path, errno);
+    return fd;
+}
+
+bool are_same(const struct stat& one, const struct stat& other) {
+    if (S_ISBLK(one.st_mode) && S_ISBLK(other.st_mode))
+        return one.st_rdev == other.st_rdev;
+    const bool keeps_data = S_ISREG(one.st_mode) || S_ISFIFO(one.st_mode);
+    return keeps_data && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+} // namespace
+
+file file::open_input(const std::string& path) {
+    file opened =
+        path == standard_stream ? file(STDIN_FILENO, "stdin") : file(open_or_throw(path, O_RDONLY), path);
+    if (S_ISDIR(status_of(opened.fd_, opened.name_).st_mode))
+        throw file_error(exit_unusable, opened.name_, EISDIR);
+    return opened;
+}
+
+file file::open_output(const std::string& path) {
+    if (path == standard_stream)
+        return {STDOUT_FILENO, "stdout"};
+    return {open_or_throw(path, O_WRONLY | O_CREAT), path};
+}
+
+file::~file() {
+    if (fd_ >= 0 && !is_standard())
+        ::close(fd_);
+}
+
+bool file::is_same_as(const file& other) const {
+    return are_same(status_of(fd_, name_), status_of(other.fd_, other.name_));
+}
+
+bool file::is_same_as(const std::string& path) const {
+    struct stat other {};
+    return stat(path.c_str(), &other) == 0 && are_same(status_of(fd_, name_), other);
+}
+
+std::optional<std::uint64_t> file::remaining_bytes() const {
+    const struct stat status = status_of(fd_, name_);
+    if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
+        return std::nullopt;
+    const off_t here = lseek(fd_, 0, SEEK_CUR);
+    const off_t end = lseek(fd_, 0, SEEK_END);
+    if (here < 0 || end < 0 || lseek(fd_, here, SEEK_SET) < 0)
+        throw file_error(exit_unusable, name_, errno);
+    return end > here ? static_cast<std::uint64_t>(end - here) : 0;
+}
+
+void file::truncate() {
+    if (is_standard() || !S_ISREG(status_of(fd_, name_).st_mode))
+        return;
+    if (ftruncate(fd_, 0) != 0)
+        throw file_error(exit_unusable, name_, errno);
+}
+
+std::size_t file::read(bytes_span into) {
+    std::size_t done = 0;
+    while (done < into.size()) {
+        const ssize_t got = ::read(fd_, into.data() + done, into.size() - done);
+        if (got == 0)
+            break;
+        if (got > 0)
+            done += static_cast<std::size_t>(got);
+        else if (errno != EINTR)
+            throw file_error(exit_failed, name_, errno);
+    }
+    return done;
+}
+
+void file::write(bytes_view from) {
+    while (!from.empty()) {
+        const ssize_t put = ::write(fd_, from.data(), from.size());
+        if (put >= 0)
+            from = from.subspan(static_cast<std::size_t>(put));
+        else if (errno != EINTR)
+            throw file_error(exit_failed, name_, errno);
+    }
+}
+
+void file::close() {
+    const int fd = std::exchange(fd_, -1);
+    if (fd <= STDERR_FILENO)
+        return;
+    if (::close(fd) != 0 && errno != EINTR)
+        throw file_error(exit_failed, name_, errno);
+}
+
+} // namespace blkcrypto::cli

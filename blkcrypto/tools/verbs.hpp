@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The verbs of the program `blkcrypto`, one file each.
+
+#include "blkcrypto/tools/cli/program.hpp"
+
+namespace blkcrypto::tools {
+
+/// modes: what can be encrypted with, and by which implementation.
+std::unique_ptr<cli::verb> make_modes_verb();
+
+/// crypt: a file or stream through the cipher, no device involved.
+std::unique_ptr<cli::verb> make_crypt_verb();
+
+} // namespace blkcrypto::tools
