@@ -232,7 +232,6 @@ TEST_CASE("a readable event source wakes the sleeper") {
     other.join();
     env->unwatch(source);
     source.write_byte();
-    noting_timer soon(*std::make_unique<std::vector<int>>(), 0);
     counting_task posted;
     env->post(posted);
     env->sleep();

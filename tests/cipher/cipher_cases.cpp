@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/cipher/cipher_cases.hpp"
+
+#include "tests/reference_crypto/reference_crypto.hpp"
+
+namespace blkcrypto::test {
+namespace {
+
+std::array<std::uint8_t, 32> iv_bytes_of(const uint256& iv) {
+    std::array<std::uint8_t, 32> bytes;
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<std::uint8_t>(iv.limbs[i / 8] >> (i % 8 * 8));
+    return bytes;
+}
+
+void add_one(std::array<std::uint8_t, 32>& number) {
+    for (auto& digit : number)
+        if (++digit != 0)
+            return;
+}
+
+} // namespace
+
+std::vector<std::byte> random_key(const skcipher_implementation& implementation, std::uint64_t stream) {
+    return random_bytes(find_mode(implementation.mode)->key_size_bytes, test_seed() + stream);
+}
+
+cipher_case make_case(const skcipher_implementation& implementation, unsigned lanes) {
+    auto tfm = implementation.make(lanes);
+    REQUIRE(tfm.has_value());
+    cipher_case made{implementation, random_key(implementation, 1), std::move(*tfm)};
+    REQUIRE_FALSE(made.tfm->setkey(made.key));
+    return made;
+}
+
+data_unit_size unit_of(std::uint32_t bytes) {
+    return data_unit_size::make(bytes).value();
+}
+
+void crypt_in_place(const cipher_case& with, cipher_direction direction, const uint256& first_iv,
+                    data_unit_size unit, bytes_span data, cipher_lane& lane) {
+    const cipher_segment all{data.data(), data.data(), data.size()};
+    with.tfm->crypt(direction, first_iv, unit, {&all, 1}, lane);
+}
+
+std::vector<std::byte> reference_ciphertext(const cipher_case& with, bytes_view key, const uint256& first_iv,
+                                            data_unit_size unit, bytes_view plain) {
+    const std::string_view mode = find_mode(with.implementation.mode)->name;
+    std::vector<std::byte> data(plain.begin(), plain.end());
+    const std::span key_bytes(reinterpret_cast<const std::uint8_t*>(key.data()), key.size());
+    std::span left(reinterpret_cast<std::uint8_t*>(data.data()), data.size());
+    auto iv = iv_bytes_of(first_iv);
+    for (; !left.empty(); left = left.subspan(unit.bytes())) {
+        REQUIRE(reference_crypto::encrypt_unit(mode, key_bytes, iv, left.first(unit.bytes())));
+        add_one(iv);
+    }
+    return data;
+}
+
+uint256 random_iv(random_source& random) {
+    const auto limb = [&] {
+        const std::uint64_t value = random.next();
+        return value % 2 == 0 ? ~std::uint64_t{0} - value % 8 : value;
+    };
+    return {limb(), limb(), limb(), limb()};
+}
+
+} // namespace blkcrypto::test

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/cipher/aes_xts_openssl.hpp"
+#include "blkcrypto/cipher/self_test.hpp"
+#include "tests/cipher/cipher_cases.hpp"
+
+using namespace blkcrypto;
+
+namespace {
+
+enum class flaw { none, one_bit, same_iv_for_all_units, decrypts_nothing, takes_weak_keys, takes_short_keys };
+
+// A right cipher with one thing wrong.
+class flawed_cipher final : public skcipher {
+  public:
+    flawed_cipher(std::unique_ptr<skcipher> right, flaw f) : right_(std::move(right)), flaw_(f) {}
+
+    std::error_code setkey(bytes_view key) noexcept override {
+        const auto refused = right_->setkey(key);
+        const bool is_short = key.size() != 64;
+        const bool overlooked = is_short ? flaw_ == flaw::takes_short_keys : flaw_ == flaw::takes_weak_keys;
+        return overlooked ? std::error_code() : refused;
+    }
+
+  private:
+    void crypt_units(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
+                     const cipher_segment& units, cipher_lane& lane) const noexcept override {
+        if (flaw_ == flaw::decrypts_nothing && direction == cipher_direction::decrypt)
+            return;
+        const std::size_t step =
+            flaw_ == flaw::same_iv_for_all_units ? unit_size.bytes() : units.length_bytes;
+        for (std::size_t at = 0; at < units.length_bytes; at += step) {
+            const cipher_segment part{units.source + at, units.target + at, step};
+            right_->crypt(direction, first_iv, unit_size, {&part, 1}, lane);
+        }
+        if (flaw_ == flaw::one_bit)
+            units.target[units.length_bytes - unit_size.bytes() - 1] ^= std::byte{1};
+    }
+
+    std::unique_ptr<skcipher> right_;
+    flaw flaw_;
+};
+
+template <flaw Flaw>
+result<std::unique_ptr<skcipher>> make_flawed(unsigned lanes) {
+    return std::unique_ptr<skcipher>(new flawed_cipher(make_aes_xts_openssl(lanes).value(), Flaw));
+}
+
+template <flaw Flaw>
+bool passes() {
+    return passes_self_test({crypto_mode::aes_256_xts, "flawed", &make_flawed<Flaw>});
+}
+
+result<std::unique_ptr<skcipher>> make_nothing(unsigned) {
+    return make_error(ENOMEM);
+}
+
+} // namespace
+
+TEST_CASE("every implementation passes its self-test") {
+    for (const auto& implementation : skcipher_implementations()) {
+        INFO("implementation ", std::string(implementation.name));
+        CHECK(passes_self_test(implementation));
+    }
+}
+
+TEST_CASE("the self-test notices a cipher that is wrong") {
+    CHECK(passes<flaw::none>());
+    CHECK_FALSE(passes<flaw::one_bit>());
+    CHECK_FALSE(passes<flaw::same_iv_for_all_units>());
+    CHECK_FALSE(passes<flaw::decrypts_nothing>());
+    CHECK_FALSE(passes<flaw::takes_weak_keys>());
+    CHECK_FALSE(passes<flaw::takes_short_keys>());
+}
+
+TEST_CASE("an implementation that cannot be made fails its self-test") {
+    CHECK_FALSE(passes_self_test({crypto_mode::aes_256_xts, "absent", &make_nothing}));
+}
