@@ -70,7 +70,7 @@ std::optional<std::uint64_t> file::remaining_bytes() const {
     const off_t here = lseek(fd_, 0, SEEK_CUR);
     const off_t end = lseek(fd_, 0, SEEK_END);
     if (here < 0 || end < 0 || lseek(fd_, here, SEEK_SET) < 0)
-        throw file_error(exit_unusable, name_, errno);
+        return std::nullopt;
     return end > here ? static_cast<std::uint64_t>(end - here) : 0;
 }
 

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <iostream>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -48,7 +49,8 @@ void print_error(std::string_view program, std::string_view message) {
 }
 
 void flush_stdout() {
-    if (std::fflush(stdout) != 0)
+    std::cout.flush();
+    if (!std::cout || std::fflush(stdout) != 0)
         throw file_error(exit_failed, "stdout", errno);
 }
 
@@ -63,10 +65,9 @@ program_error usage_error(const CLI::App& program, const CLI::ParseError& error,
     const auto chosen = program.get_subcommands();
     if (!chosen.empty())
         return unusable(chosen.front()->get_name(), fmt::format("{} (see --help)", error.what()));
-    if (argc > 1 && argv[1][0] != '-')
-        return unusable(argv[1], fmt::format("not a verb; there are {}", verb_names(program)));
     if (argc > 1)
-        return unusable("usage", fmt::format("{} (see --help)", error.what()));
+        return unusable(argv[1],
+                        fmt::format("neither a verb nor an option; the verbs are {}", verb_names(program)));
     return unusable("usage", fmt::format("a verb is missing: {}", verb_names(program)));
 }
 
@@ -102,7 +103,6 @@ int run(const std::string& name, const std::string& description, const verb_list
     program.require_subcommand(1);
     verb* chosen = choose_verb(program, verbs, argc, argv);
     const int exit_code = chosen == nullptr ? exit_success : chosen->run();
-    std::cout.flush();
     flush_stdout();
     return exit_code;
 }

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# `blkcrypto modes`, and what all programs do alike: --help, --version, --json, usage errors.
+
+. "$(dirname "$0")/lib.sh"
+blkcrypto=$bin/blkcrypto
+out=$dir/stdout
+
+expect_exit 0 "$blkcrypto" modes
+for mode in aes-256-xts aes-128-cbc-essiv adiantum sm4-xts; do
+    grep -q "^$mode " "$out" || fail "modes does not list $mode"
+done
+expect_equal "lines of modes" "$(wc -l <"$out")" 5
+grep -Eq '^aes-256-xts +AES-256-XTS +64 +16 +32 +aes_xts_' "$out" || fail "row of aes-256-xts: $(cat "$out")"
+
+# JSON: alone on stdout and nothing else there; with a file, in the file and beside the table.
+expect_exit 0 "$blkcrypto" modes --json
+cp "$out" "$dir/alone.json"
+expect_equal "first byte" "$(head -c 1 "$out")" "{"
+grep -q '"schema": "blkcrypto.modes"' "$out" || fail "no schema"
+grep -q '"version": 1' "$out" || fail "no version"
+expect_equal "modes in JSON" "$(grep -c '"kernel_name"' "$out")" 4
+if command -v python3 >/dev/null; then
+    python3 -m json.tool "$out" >/dev/null || fail "not JSON"
+fi
+
+head -c 100000 /dev/zero >"$dir/file.json"
+expect_exit 0 "$blkcrypto" modes --json="$dir/file.json"
+expect_same_file "--json=FILE replaces" "$dir/file.json" "$dir/alone.json"
+grep -q '^aes-256-xts' "$out" || fail "no table beside --json=FILE"
+
+# The file is never a separate word, and nothing is replaced before all arguments are known to be good.
+expect_refused "$dir/extra" "$blkcrypto" modes --json "$dir/extra"
+[[ ! -e $dir/extra ]] || fail "--json took the next word"
+expect_refused "--bogus" "$blkcrypto" modes --json="$dir/file.json" --bogus
+expect_same_file "kept on a usage error" "$dir/file.json" "$dir/alone.json"
+expect_refused "ENOENT" "$blkcrypto" modes --json="$dir/none/file.json"
+expect_refused "EISDIR" "$blkcrypto" modes --json="$dir"
+expect_refused "empty" "$blkcrypto" modes --json=
+
+# Usage errors and help.
+expect_refused "conjure: neither a verb" "$blkcrypto" conjure
+expect_refused "a verb is missing" "$blkcrypto"
+expect_refused "--bogus" "$blkcrypto" --bogus
+expect_refused "extra" "$blkcrypto" modes extra
+expect_refused "blkcrypto: " "$blkcrypto" modes $'two\nlines'
+for verb in "" modes crypt; do
+    expect_exit 0 "$blkcrypto" $verb --help
+    [[ -s $out ]] || fail "no help for '$verb'"
+    [[ -z $verb ]] || grep -q "^ *blkcrypto $verb" "$out" || fail "no example in the help of $verb"
+done
+expect_exit 0 "$blkcrypto" modes --help
+grep -qF -- '--json[=FILE]' "$out" || fail "--json is not explained: $(cat "$out")"
+expect_exit 0 "$blkcrypto" --version
+grep -Eq '^blkcrypto [0-9]+\.[0-9]+\.[0-9]+$' "$out" || fail "version: $(cat "$out")"
+
+# A stdout that takes nothing is an I/O error: full, closed, a pipe nobody reads.
+to_full() { "$@" >/dev/full; }
+to_closed() { "$@" >&-; }
+expect_exit 1 to_full "$blkcrypto" modes
+expect_says ENOSPC
+expect_exit 1 to_full "$blkcrypto" modes --json
+expect_exit 1 to_full "$blkcrypto" --help
+expect_exit 1 to_closed "$blkcrypto" modes
+expect_says EBADF
+
+finish
