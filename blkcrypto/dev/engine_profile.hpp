@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What is known of an inline crypto engine: how many keyslots, which modes and data unit sizes, how wide a DUN, how
-// long things take. Data, not code: the built-in ones below, others from a JSON file.
+// What is known of an inline crypto engine: how many keyslots, which modes and data unit sizes, how wide a
+// DUN, how long things take. Data, not code: the built-in ones below, others from a JSON file.
 
 #include "blkcrypto/base/result.hpp"
 #include "blkcrypto/block/crypto_capabilities.hpp"
@@ -17,10 +17,11 @@ struct engine_profile {
     unsigned keyslots = 0;
     crypto_capabilities capabilities;
 
-    // Modelled costs. They apply under a virtual clock only; on the machine's own clock the engine is software and
-    // takes the time it takes. No source publishes these figures: the built-in ones are assumptions.
-    std::uint64_t program_ns = 0;               // putting a key into a slot
-    std::uint64_t bandwidth_bytes_per_s = 0;    // 0: no limit
+    // Modelled costs. They apply under a virtual clock only; on the machine's own clock the engine is
+    // software and takes the time it takes. No source publishes these figures: the built-in ones are
+    // assumptions.
+    std::uint64_t program_ns = 0;            // putting a key into a slot
+    std::uint64_t bandwidth_bytes_per_s = 0; // 0: no limit
     bool costs_are_assumed = true;
 };
 

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/dev/inline_crypto_device.hpp"
+
+#include "blkcrypto/base/mempool.hpp"
+#include "blkcrypto/inline_crypt/bounce_pool.hpp"
+#include "blkcrypto/inline_crypt/crypt_segments.hpp"
+#include "blkcrypto/inline_crypt/slot_tfms.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <new>
+
+namespace blkcrypto {
+namespace {
+
+constexpr allocation_class queue_memory{"inline_crypto_queue"};
+constexpr std::uint64_t ns_per_s = 1'000'000'000;
+
+// The engine itself: what all queues share.
+struct crypto_engine {
+    engine_profile model;
+    executor& runs_on;
+    std::vector<cipher_lane> lanes; // by worker of the executor
+    std::unique_ptr<slot_tfms> slots;
+    std::unique_ptr<crypto_profile> profile;
+    std::uint64_t busy_until_ns = 0; // under a virtual clock, that is, on one thread
+
+    // Modelled: when the engine is done with work that it is given now.
+    std::uint64_t finish_time(std::uint64_t now_ns, std::uint64_t bytes, bool programmed) noexcept {
+        std::uint64_t cost_ns = programmed ? model.program_ns : 0;
+        if (model.bandwidth_bytes_per_s != 0)
+            cost_ns += bytes * ns_per_s / model.bandwidth_bytes_per_s;
+        busy_until_ns = std::max(now_ns, busy_until_ns) + cost_ns;
+        return busy_until_ns;
+    }
+};
+
+// One thread's way in. A write gets memory, then a keyslot, is encrypted on the engine piece by piece and
+// goes to the lower device; a read gets a keyslot, comes from the lower device and is decrypted on the
+// engine. The slot is held to the end, as a request holds it in hardware. Bios without a context pass
+// through.
+class inline_crypto_queue final : public block_queue {
+  public:
+    inline_crypto_queue(block_device& device, crypto_engine& engine, std::unique_ptr<block_queue> lower,
+                        const queue_options& options, bounce_pool&& memory)
+        : block_queue(device, lower->environment()), engine_(engine), lower_(std::move(lower)),
+          memory_(std::move(memory)), memory_buffer_(lower_->register_buffer(memory_.region())),
+          commands_(std::max(options.depth, 1U), *this) {}
+
+    ~inline_crypto_queue() override { assert(in_flight() == 0 && commands_.is_whole()); }
+
+    buffer_id register_buffer(bytes_span memory) noexcept override { return lower_->register_buffer(memory); }
+    keyslot_counters keyslot_use() const noexcept override { return counters_; }
+
+  private:
+    /// What a command's next run() does.
+    enum class command_step : std::uint8_t {
+        get_slot,
+        encrypt_on_engine,
+        encrypted,
+        decrypt_on_engine,
+        decrypted
+    };
+
+    struct command final : waiter, bio_end_io {
+        explicit command(inline_crypto_queue& q) : waiter(q.environment()), queue(q), delay(*this) {}
+        void run(unsigned worker) noexcept override { queue.run(*this, worker); }
+        void end_io(bio&) noexcept override { queue.lower_ended(*this); }
+
+        struct modelled_delay final : timer {
+            explicit modelled_delay(command& c) : owner(c) {}
+            void run(unsigned) noexcept override { owner.queue.engine_done(owner); }
+            command& owner;
+        };
+
+        inline_crypto_queue& queue;
+        bio* source = nullptr;
+        command_step step = command_step::get_slot;
+        keyslot_index slot = no_keyslot;
+        bool holds_slot = false;
+        bool was_programmed = false; // for the modelled delay
+        bvec_iter at;                // the first data unit not yet crypted
+        dun at_dun;
+        std::uint32_t piece_bytes = 0;
+        bounce_chunk chunk;
+        bio_vec segment;
+        bio lower;
+        modelled_delay delay;
+    };
+
+    void do_submit(bio& b) noexcept override;
+    void do_poll() noexcept override;
+    void start(command& c, bio& source) noexcept;
+    bool try_start_write(command& c) noexcept;
+    void get_slot(command& c) noexcept;
+    void have_slot(command& c) noexcept;
+    void run(command& c, unsigned worker) noexcept;
+    void encrypt_next_piece(command& c) noexcept;
+    void crypt(command& c, cipher_direction direction, std::byte* target, unsigned worker) noexcept;
+    void engine_done(command& c) noexcept;
+    void lower_ended(command& c) noexcept;
+    void finish(command& c, blk_status outcome) noexcept;
+    void give_memory_back(command& c) noexcept;
+
+    crypto_engine& engine_;
+    std::unique_ptr<block_queue> lower_;
+    bounce_pool memory_; // stands for the engine's own: hardware encrypts on the way to the medium
+    buffer_id memory_buffer_;
+    mempool<command> commands_;
+    bio_list waiting_sources_; // for a command
+    task_list waiting_writes_; // commands, for memory
+    keyslot_counters counters_;
+};
+
+void inline_crypto_queue::do_submit(bio& b) noexcept {
+    command* free_command = waiting_sources_.empty() ? commands_.try_get() : nullptr;
+    if (free_command == nullptr)
+        return waiting_sources_.push(b);
+    start(*free_command, b);
+}
+
+void inline_crypto_queue::start(command& c, bio& source) noexcept {
+    c.source = &source;
+    c.holds_slot = false;
+    c.chunk = {};
+    c.at = source.iter;
+    if (!source.crypt) {
+        c.lower.clone_from(source, c);
+        c.lower.stamps = nullptr;
+        return lower_->submit(c.lower);
+    }
+    c.at_dun = source.crypt.first_dun;
+    if (source.op == bio_op::read)
+        return get_slot(c);
+    if (!waiting_writes_.empty() || !try_start_write(c))
+        waiting_writes_.push(c);
+}
+
+// Memory before the slot: nobody holds a slot while it waits for memory.
+bool inline_crypto_queue::try_start_write(command& c) noexcept {
+    c.chunk =
+        memory_.try_get(c.at.size_bytes, std::min(c.at.size_bytes, c.source->crypt.unit_size().bytes()));
+    if (!c.chunk)
+        return false;
+    get_slot(c);
+    return true;
+}
+
+void inline_crypto_queue::get_slot(command& c) noexcept {
+    c.step = command_step::get_slot;
+    c.source->enter_stage(bio_stage::tfm_wait, environment());
+    acquire_context asker{environment(), c, counters_, c.source->stamps};
+    const std::uint64_t misses_before = counters_.misses;
+    const keyslot_grant grant = engine_.profile->get_keyslot(*c.source->crypt.key, asker);
+    if (grant.outcome == acquire_outcome::parked)
+        return give_memory_back(c);
+    if (grant.outcome == acquire_outcome::failed)
+        return finish(c, grant.status);
+    c.slot = grant.slot;
+    c.holds_slot = true;
+    c.was_programmed = counters_.misses != misses_before;
+    have_slot(c);
+}
+
+void inline_crypto_queue::have_slot(command& c) noexcept {
+    if (c.source->op == bio_op::write)
+        return encrypt_next_piece(c);
+    c.source->enter_stage(bio_stage::storage, environment());
+    c.lower.clone_from(*c.source, c);
+    c.lower.crypt = {};
+    c.lower.stamps = nullptr;
+    lower_->submit(c.lower);
+}
+
+void inline_crypto_queue::run(command& c, unsigned worker) noexcept {
+    switch (c.step) {
+    case command_step::get_slot:
+        if (c.source->op == bio_op::read)
+            return get_slot(c);
+        if (!try_start_write(c))
+            waiting_writes_.push(c);
+        return;
+    case command_step::encrypt_on_engine:
+        crypt(c, cipher_direction::encrypt, c.chunk.data, worker);
+        c.step = command_step::encrypted;
+        return environment().post(c);
+    case command_step::decrypt_on_engine:
+        crypt(c, cipher_direction::decrypt, nullptr, worker);
+        c.step = command_step::decrypted;
+        return environment().post(c);
+    case command_step::encrypted:
+    case command_step::decrypted:
+        if (!environment().has_virtual_clock())
+            return engine_done(c);
+        return environment().arm(c.delay, engine_.finish_time(environment().now_ns(), c.piece_bytes,
+                                                              std::exchange(c.was_programmed, false)));
+    }
+}
+
+void inline_crypto_queue::encrypt_next_piece(command& c) noexcept {
+    c.source->enter_stage(bio_stage::cipher, environment());
+    c.piece_bytes = std::min(c.at.size_bytes, c.chunk.size_bytes);
+    c.segment = {c.chunk.data, c.piece_bytes, memory_buffer_};
+    const bool is_first = c.at.size_bytes == c.source->iter.size_bytes;
+    c.lower.prepare(bio_op::write, c.at.start, {&c.segment, 1}, c);
+    c.lower.fua = c.source->fua;
+    c.lower.preflush = c.source->preflush && is_first;
+    c.step = command_step::encrypt_on_engine;
+    engine_.runs_on.post(c);
+}
+
+// On the engine's thread.
+void inline_crypto_queue::crypt(command& c, cipher_direction direction, std::byte* target,
+                                unsigned worker) noexcept {
+    const bio& source = *c.source;
+    const skcipher& tfm = engine_.slots->tfm(c.slot, source.crypt.key->config().mode);
+    crypt_segments(tfm, direction, source.crypt.unit_size(), source.segments, c.at, c.at_dun, c.piece_bytes,
+                   target, engine_.lanes[worker]);
+}
+
+void inline_crypto_queue::engine_done(command& c) noexcept {
+    if (c.step == command_step::decrypted)
+        return finish(c, blk_status::ok);
+    c.source->enter_stage(bio_stage::storage, environment());
+    lower_->submit(c.lower);
+}
+
+void inline_crypto_queue::lower_ended(command& c) noexcept {
+    if (c.lower.status != blk_status::ok || !c.source->crypt)
+        return finish(c, c.lower.status);
+    if (c.source->op == bio_op::write)
+        return c.at.size_bytes == 0 ? finish(c, blk_status::ok) : encrypt_next_piece(c);
+    c.source->enter_stage(bio_stage::cipher, environment());
+    c.piece_bytes = c.at.size_bytes;
+    c.step = command_step::decrypt_on_engine;
+    engine_.runs_on.post(c);
+}
+
+// The slot goes back before the end_io runs: the owner may evict and free the key there.
+void inline_crypto_queue::finish(command& c, blk_status outcome) noexcept {
+    if (c.holds_slot)
+        engine_.profile->put_keyslot(environment(), c.slot);
+    give_memory_back(c);
+    complete(*c.source, outcome);
+    commands_.put(c);
+}
+
+void inline_crypto_queue::give_memory_back(command& c) noexcept {
+    if (c.chunk)
+        memory_.put(std::exchange(c.chunk, {}));
+}
+
+void inline_crypto_queue::do_poll() noexcept {
+    lower_->poll();
+    while (task* first = waiting_writes_.pop()) {
+        command& c = static_cast<command&>(*first);
+        if (!try_start_write(c)) {
+            waiting_writes_.push_front(c);
+            break;
+        }
+    }
+    while (!waiting_sources_.empty()) {
+        command* free_command = commands_.try_get();
+        if (free_command == nullptr)
+            break;
+        start(*free_command, *waiting_sources_.pop());
+    }
+}
+
+class inline_crypto_device final : public block_device {
+  public:
+    inline_crypto_device(block_device& lower, crypto_engine&& engine)
+        : lower_(lower), engine_(std::move(engine)) {
+        limits_.intersect(lower.limits());
+    }
+
+    const queue_limits& limits() const noexcept override { return limits_; }
+    sector capacity() const noexcept override { return lower_.capacity(); }
+    crypto_profile* profile() noexcept override { return engine_.profile.get(); }
+    const crypto_capabilities* native_crypto() const noexcept override {
+        return &engine_.profile->capabilities();
+    }
+
+    std::string describe() const override {
+        return "inline engine " + engine_.model.name + " (" + std::to_string(engine_.model.keyslots) +
+               " keyslots) over " + lower_.describe();
+    }
+
+    result<std::unique_ptr<block_queue>> make_queue(env& e, const queue_options& options) override;
+
+  private:
+    block_device& lower_;
+    crypto_engine engine_;
+    queue_limits limits_;
+};
+
+result<std::unique_ptr<block_queue>> inline_crypto_device::make_queue(env& e, const queue_options& options) {
+    const std::uint64_t wanted =
+        std::min(std::uint64_t{options.depth} * options.io_size_bytes, options.bounce_bytes);
+    const std::uint64_t bytes = std::max<std::uint64_t>(wanted, data_unit_size::max_bytes);
+    if (!e.allow_allocation(queue_memory, bytes))
+        return make_error(ENOMEM);
+    auto memory = bounce_pool::make(bytes);
+    if (memory.has_error())
+        return memory.error();
+    auto lower = lower_.make_queue(e, options);
+    if (lower.has_error())
+        return lower.error();
+    try {
+        return std::unique_ptr<block_queue>(
+            new inline_crypto_queue(*this, engine_, std::move(*lower), options, std::move(*memory)));
+    } catch (const std::bad_alloc&) {
+        return make_error(ENOMEM);
+    }
+}
+
+// What the profile says, less the modes this build cannot do.
+crypto_capabilities implemented_part(const crypto_capabilities& described) {
+    crypto_capabilities can = described;
+    for (const auto& mode : crypto_modes())
+        if (selected_implementation(mode.mode) == nullptr)
+            can.unit_sizes[mode_index(mode.mode)] = 0;
+    return can;
+}
+
+std::error_code add_modes(env& e, slot_tfms& slots, const crypto_capabilities& can) {
+    std::error_code error = make_error(ENOPKG);
+    for (const auto& mode : crypto_modes())
+        if (can.unit_sizes[mode_index(mode.mode)] != 0) {
+            error = slots.add_mode(e, mode.mode);
+            if (error)
+                break;
+        }
+    return error;
+}
+
+} // namespace
+
+result<std::unique_ptr<block_device>> make_inline_crypto_device(block_device& lower,
+                                                                const engine_profile& profile, env& e,
+                                                                const engine_executor& engine) {
+    if (engine.workers == 0 || profile.keyslots == 0)
+        return make_error(EINVAL);
+    const crypto_capabilities can = implemented_part(profile.capabilities);
+    auto slots = slot_tfms::make(e, profile.keyslots, engine.workers);
+    if (slots.has_error())
+        return slots.error();
+    if (const std::error_code error = add_modes(e, **slots, can))
+        return error;
+    auto keyslots = crypto_profile::make(e, can, profile.keyslots, **slots);
+    if (keyslots.has_error())
+        return keyslots.error();
+    crypto_engine made{profile, engine.runs_on, {}, std::move(*slots), std::move(*keyslots)};
+    for (unsigned worker = 0; worker < engine.workers; ++worker)
+        made.lanes.emplace_back(worker);
+    return std::unique_ptr<block_device>(new inline_crypto_device(lower, std::move(made)));
+}
+
+} // namespace blkcrypto
