@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/dev/uring_file_device.hpp"
+
+#include "blkcrypto/base/thread_env.hpp"
+#include "tests/dev/temporary_image.hpp"
+#include "tests/dev/test_io.hpp"
+#include "tests/support/guarded_buffer.hpp"
+#include "tests/support/random_bytes.hpp"
+#include "tests/support/test_seed.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <doctest/doctest.h>
+#include <limits>
+
+using namespace blkcrypto;
+using namespace blkcrypto::test;
+
+namespace {
+
+constexpr std::uint64_t image_size_bytes = 1 << 20;
+
+/// Makes results short, or errors, for as many as asked.
+struct faults final : result_filter {
+    int filter_result(int res) noexcept override {
+        ++seen;
+        if (errors_left != 0) {
+            --errors_left;
+            return -error;
+        }
+        return std::min(res, bytes_max);
+    }
+    int error = 0;
+    unsigned errors_left = 0;
+    int bytes_max = std::numeric_limits<int>::max();
+    unsigned seen = 0;
+};
+
+/// A device on a new image, with a queue on this thread.
+struct opened {
+    explicit opened(uring_file_options options = {}) : image(image_size_bytes), env(*thread_env::make()) {
+        options.path = image.path();
+        device = *make_uring_file_device(options);
+        queue = *device->make_queue(*env, {.depth = 4});
+    }
+    temporary_image image;
+    std::unique_ptr<thread_env> env;
+    std::unique_ptr<block_device> device;
+    std::unique_ptr<block_queue> queue;
+};
+
+/// Page-aligned memory with something in it.
+struct page_memory {
+    explicit page_memory(std::size_t size_bytes) : buffer(size_bytes, guard_side::start) {
+        random_source(test_seed() + size_bytes).fill(buffer.bytes());
+    }
+    bytes_span bytes() { return buffer.bytes(); }
+    std::vector<std::byte> copy() { return {bytes().begin(), bytes().end()}; }
+    guarded_buffer buffer;
+};
+
+/// With a queue whose results are tampered with: a write and a read of 64 KiB move the right data.
+bool moves_data(opened& on) {
+    page_memory data(65536), back(65536);
+    std::ranges::fill(back.bytes(), std::byte{0});
+    return run(*on.queue, bio_op::write, {8}, {segment_of(data.bytes())}) == blk_status::ok &&
+           on.image.read_back(4096, 65536) == data.copy() &&
+           run(*on.queue, bio_op::read, {8}, {segment_of(back.bytes())}) == blk_status::ok &&
+           data.copy() == back.copy();
+}
+
+blk_status status_after(int error, unsigned times, bio_op op = bio_op::write) {
+    faults tampering;
+    tampering.error = error;
+    tampering.errors_left = times;
+    opened on({.path = {}, .test_faults = &tampering});
+    page_memory data(4096);
+    return run(*on.queue, op, {0}, {segment_of(data.bytes())});
+}
+
+} // namespace
+
+TEST_CASE("what a queue writes, a plain pread sees, registered or not, direct or not") {
+    if (!have_uring())
+        return;
+    for (const direct_io direct : {direct_io::automatic, direct_io::off})
+        for (const bool registers : {false, true}) {
+            opened on({.path = {}, .direct = direct});
+            page_memory data(65536);
+            const buffer_id id = registers ? on.queue->register_buffer(data.bytes()) : unregistered_buffer;
+            CHECK(run(*on.queue, bio_op::write, {128}, {segment_of(data.bytes(), id)}) == blk_status::ok);
+            CHECK(on.image.read_back(65536, 65536) == data.copy());
+            const std::vector<std::byte> other = random_bytes(65536, test_seed());
+            on.image.overwrite(65536, other);
+            CHECK(run(*on.queue, bio_op::read, {128}, {segment_of(data.bytes(), id)}) == blk_status::ok);
+            CHECK(data.copy() == other);
+        }
+}
+
+TEST_CASE("aligned and unaligned bios see each other's data") {
+    if (!have_uring())
+        return;
+    opened on;
+    page_memory pages(8192), odd(4097);
+    const bytes_span sectors = odd.bytes().subspan(1, 512);
+    CHECK(run(*on.queue, bio_op::write, {0}, {segment_of(pages.bytes())}) == blk_status::ok);
+    CHECK(run(*on.queue, bio_op::write, {3}, {segment_of(sectors)}) == blk_status::ok);
+    std::vector<std::byte> expected = pages.copy();
+    std::ranges::copy(sectors, expected.begin() + 3 * 512);
+    CHECK(run(*on.queue, bio_op::read, {0}, {segment_of(pages.bytes())}) == blk_status::ok);
+    CHECK(pages.copy() == expected);
+    std::ranges::fill(pages.bytes(), std::byte{9});
+    CHECK(run(*on.queue, bio_op::write, {0}, {segment_of(pages.bytes())}) == blk_status::ok);
+    CHECK(run(*on.queue, bio_op::read, {3}, {segment_of(sectors)}) == blk_status::ok);
+    CHECK(std::ranges::count(sectors, std::byte{9}) == 512);
+}
+
+TEST_CASE("a device says what it is and what memory it likes") {
+    const temporary_image image(4096);
+    const auto direct = *make_uring_file_device({.path = image.path()});
+    const auto buffered = *make_uring_file_device({.path = image.path(), .direct = direct_io::off});
+    CHECK(direct->describe().find(image.path()) == 0);
+    CHECK(buffered->describe().find("buffered") != std::string::npos);
+    CHECK(buffered->limits().memory_alignment_bytes == 1);
+    CHECK(direct->limits().logical_block_size_bytes == 512);
+    const bool is_direct = direct->describe().find("direct") != std::string::npos;
+    CHECK(is_direct == (direct->limits().memory_alignment_bytes > 1));
+}
+
+TEST_CASE("short transfers go on with the rest, wherever they stopped") {
+    if (!have_uring())
+        return;
+    for (const int bytes_max : {512, 513, 4096, 5000, 65535}) {
+        CAPTURE(bytes_max);
+        faults tampering;
+        tampering.bytes_max = bytes_max;
+        opened on({.path = {}, .test_faults = &tampering});
+        CHECK(moves_data(on));
+        CHECK(tampering.seen == 2U * static_cast<unsigned>((65536 + bytes_max - 1) / bytes_max));
+    }
+}
+
+TEST_CASE("short transfers of many segments go on in the middle of one") {
+    if (!have_uring())
+        return;
+    faults tampering;
+    tampering.bytes_max = 3000;
+    opened on({.path = {}, .test_faults = &tampering});
+    page_memory data(200 * 1024);
+    std::vector<bio_vec> segments;
+    for (std::size_t i = 0; i < 200; ++i) // every other one moved: none follows the one before in memory
+        segments.push_back(segment_of(data.bytes().subspan((i ^ 1U) * 1024, 1024)));
+    CHECK(run(*on.queue, bio_op::write, {0}, segments) == blk_status::ok);
+    const std::vector<std::byte> expected = data.copy();
+    std::ranges::fill(data.bytes(), std::byte{0});
+    CHECK(run(*on.queue, bio_op::read, {0}, segments) == blk_status::ok);
+    CHECK(data.copy() == expected);
+    const auto medium = on.image.read_back(0, 200 * 1024);
+    CHECK(std::equal(medium.begin(), medium.begin() + 1024, &expected[1024]));
+}
+
+TEST_CASE("an interrupted or put off transfer is tried again, but not for ever") {
+    if (!have_uring())
+        return;
+    for (const int error : {EINTR, EAGAIN}) {
+        CHECK(status_after(error, 1) == blk_status::ok);
+        CHECK(status_after(error, 900) == blk_status::ok);
+        CHECK(status_after(error, 5000) == blk_status::again);
+        CHECK(status_after(error, 5000, bio_op::read) == blk_status::again);
+    }
+}
+
+TEST_CASE("a direct transfer that the kernel refuses goes through the page cache") {
+    if (!have_uring())
+        return;
+    faults tampering;
+    tampering.error = EINVAL;
+    tampering.errors_left = 1;
+    opened on({.path = {}, .test_faults = &tampering});
+    if (on.device->limits().memory_alignment_bytes > 1)
+        CHECK(moves_data(on));
+}
+
+TEST_CASE("errors of the medium end the bio with their status, and the queue goes on") {
+    if (!have_uring())
+        return;
+    CHECK(status_after(EIO, 1) == blk_status::ioerr);
+    CHECK(status_after(EIO, 1, bio_op::read) == blk_status::ioerr);
+    CHECK(status_after(ENOSPC, 1) == blk_status::nospc);
+    CHECK(status_after(EINVAL, 2) == blk_status::inval);
+    faults tampering;
+    tampering.error = EIO;
+    tampering.errors_left = 3;
+    opened on({.path = {}, .test_faults = &tampering});
+    page_memory data(4096);
+    int failed = 0;
+    for (int i = 0; i < 10; ++i)
+        failed += run(*on.queue, bio_op::write, {0}, {segment_of(data.bytes())}) == blk_status::ioerr;
+    CHECK(failed == 3);
+}
+
+TEST_CASE("a flush before a write that fails ends the write") {
+    if (!have_uring())
+        return;
+    faults tampering;
+    tampering.error = EIO;
+    tampering.errors_left = 1;
+    opened on({.path = {}, .test_faults = &tampering});
+    page_memory data(4096);
+    test_io write(bio_op::write, {0}, {segment_of(data.bytes())});
+    write.what.preflush = true;
+    CHECK(run(*on.queue, write) == blk_status::ioerr);
+    CHECK(tampering.seen == 1);
+    CHECK(on.image.read_back(0, 4096) == std::vector<std::byte>(4096));
+}
+
+TEST_CASE("an image that has become shorter gives ioerr for what is gone") {
+    if (!have_uring())
+        return;
+    opened on;
+    page_memory data(65536);
+    on.image.resize(100'000);
+    CHECK(run(*on.queue, bio_op::read, {0}, {segment_of(data.bytes())}) == blk_status::ok);
+    CHECK(run(*on.queue, bio_op::read, {128}, {segment_of(data.bytes())}) == blk_status::ioerr);
+    CHECK(run(*on.queue, bio_op::read, {1024}, {segment_of(data.bytes())}) == blk_status::ioerr);
+}
+
+TEST_CASE("a read-only device reads, and ends writes with ioerr") {
+    if (!have_uring())
+        return;
+    opened on({.path = {}, .read_only = true});
+    page_memory data(4096);
+    CHECK(run(*on.queue, bio_op::write, {0}, {segment_of(data.bytes())}) == blk_status::ioerr);
+    CHECK(run(*on.queue, bio_op::read, {0}, {segment_of(data.bytes())}) == blk_status::ok);
+    CHECK(run(*on.queue, bio_op::flush, {0}, {}) == blk_status::ok);
+}
+
+TEST_CASE("two file queues of one env both end their bios") {
+    if (!have_uring())
+        return;
+    opened on;
+    const auto second = *on.device->make_queue(*on.env, {.depth = 4});
+    page_memory data(8192);
+    test_io first_io(bio_op::write, {0}, {segment_of(data.bytes().first(4096))});
+    test_io second_io(bio_op::write, {8}, {segment_of(data.bytes().last(4096))});
+    on.queue->submit(first_io.what);
+    second->submit(second_io.what);
+    while (first_io.ended + second_io.ended < 2)
+        if (on.queue->poll() + second->poll() == 0)
+            on.env->sleep();
+    CHECK(on.image.read_back(0, 8192) == data.copy());
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/dev/uring_file_device.hpp"
+#include "tests/dev/conformance.hpp"
+#include "tests/dev/temporary_image.hpp"
+
+namespace blkcrypto::test {
+namespace {
+
+// The device has the file open: its name may go at once.
+std::unique_ptr<block_device> make_on_image(sector capacity, direct_io direct) {
+    const temporary_image image(to_bytes(capacity).value);
+    return *make_uring_file_device({.path = image.path(), .direct = direct});
+}
+
+} // namespace
+
+std::vector<subject> subjects() {
+    if (!have_uring())
+        return {};
+    return {{"uring_file, direct if it can be", true,
+             [](sector capacity) { return make_on_image(capacity, direct_io::automatic); }},
+            {"uring_file, buffered", true,
+             [](sector capacity) { return make_on_image(capacity, direct_io::off); }}};
+}
+
+} // namespace blkcrypto::test
