@@ -12,6 +12,8 @@ using namespace blkcrypto::test;
 
 namespace {
 
+constexpr std::byte canary{0x5c};
+constexpr std::size_t two_units = 2 * 512;
 constexpr std::array<std::uint32_t, 8> unit_sizes{512, 1024, 2048, 4096, 8192, 16384, 32768, 65536};
 
 std::vector<std::byte> crypt_out_of_place(cipher_case& with, cipher_direction direction, const uint256& iv,
@@ -111,31 +113,29 @@ TEST_CASE("several units in a call give what one call for each gives") {
 }
 
 TEST_CASE("source and target may have any alignment and nothing beside the target changes") {
-    constexpr std::size_t length = 2 * 512;
-    constexpr std::byte canary{0x5c};
     for_each_cipher(1, [](cipher_case& with) {
         random_source random(test_seed() + 3);
         const uint256 iv = random_iv(random);
-        const auto plain = random_bytes(length, random.next());
+        const auto plain = random_bytes(two_units, random.next());
         const auto expected = reference_ciphertext(with, with.key, iv, unit_of(512), plain);
-        alignas(64) std::array<std::byte, length + 64> source;
-        alignas(64) std::array<std::byte, length + 64> target;
+        alignas(64) std::array<std::byte, two_units + 64> source;
+        alignas(64) std::array<std::byte, two_units + 64> target;
         for (std::size_t from = 0; from < 16; ++from)
             for (std::size_t to = 0; to < 16; ++to) {
                 CAPTURE(from);
                 CAPTURE(to);
                 std::ranges::copy(plain, source.begin() + static_cast<std::ptrdiff_t>(from));
                 target.fill(canary);
-                const cipher_segment all{source.data() + from, target.data() + to, length};
+                const cipher_segment all{source.data() + from, target.data() + to, two_units};
                 with.tfm->crypt(cipher_direction::encrypt, iv, unit_of(512), {&all, 1}, with.lane);
                 const bytes_view after(target);
-                CHECK(std::ranges::equal(after.subspan(to, length), expected));
+                CHECK(std::ranges::equal(after.subspan(to, two_units), expected));
                 CHECK(std::ranges::count(after.first(to), canary) == static_cast<std::ptrdiff_t>(to));
-                CHECK(std::ranges::count(after.subspan(to + length), canary) ==
+                CHECK(std::ranges::count(after.subspan(to + two_units), canary) ==
                       static_cast<std::ptrdiff_t>(64 - to));
-                const cipher_segment back{target.data() + to, source.data() + from, length};
+                const cipher_segment back{target.data() + to, source.data() + from, two_units};
                 with.tfm->crypt(cipher_direction::decrypt, iv, unit_of(512), {&back, 1}, with.lane);
-                CHECK(std::ranges::equal(bytes_view(source).subspan(from, length), plain));
+                CHECK(std::ranges::equal(bytes_view(source).subspan(from, two_units), plain));
             }
     });
 }
