@@ -73,7 +73,7 @@ make_copy() {
 # What ctest runs that is not about the source tree: the layers' test programs, the scripts over our programs.
 tests_in_copy() {
     find "$copy/bin" -type f -name '*_tests' -perm -u+x
-    find "$copy/tests/integration" -type f -name '*.sh' -perm -u+x
+    find "$copy/tests/integration" -type f -name '*.sh' ! -name lib.sh
 }
 
 run_one_as_nobody() {
@@ -81,12 +81,14 @@ run_one_as_nobody() {
     cd "$copy/home"
     unset XDG_RUNTIME_DIR
     export HOME=$copy/home TMPDIR=$copy/home BLKCRYPTO_BIN=$copy/bin
+    local command=("$1")
+    [[ $1 != *.sh ]] || command=(bash "$1")
     exec setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=-all \
-        timeout --foreground --kill-after=10 "$seconds_per_program" "$1"
+        timeout --foreground --kill-after=10 "$seconds_per_program" "${command[@]}"
 }
 
 run_suite_as_nobody() {
-    local test name status passed=0 skipped=0 failed=()
+    local test name status passed=0 skipped=0 cases=0 failed=()
     if ! make_copy; then
         as_nobody_line="as nobody: could not copy the tests to a directory that nobody can enter"
         return 1
@@ -95,6 +97,7 @@ run_suite_as_nobody() {
         name=${test##*/}
         status=0
         run run_one_as_nobody "$test" >"$copy/output" 2>&1 || status=$?
+        cases=$((cases + $(sed -n 's/^\[doctest\] test cases: *\([0-9]*\).*/\1/p' "$copy/output" | tail -n 1 | grep . || echo 0)))
         case $status in
         0) passed=$((passed + 1)) ;;
         77) skipped=$((skipped + 1)) ;;
@@ -105,7 +108,8 @@ run_suite_as_nobody() {
             ;;
         esac
     done < <(tests_in_copy | sort)
-    as_nobody_line="as nobody with ulimit -l $locked_memory_kib: $passed passed, ${#failed[@]} failed, $skipped skipped${failed[*]:+ (failed: ${failed[*]})}"
+    as_nobody_line="as nobody with ulimit -l $locked_memory_kib: $passed programs and scripts passed ($cases test cases),"
+    as_nobody_line+=" ${#failed[@]} failed${failed[*]:+ (${failed[*]})}, $skipped skipped"
     [[ ${#failed[@]} -eq 0 && $passed -gt 0 ]]
 }
 
