@@ -22,7 +22,8 @@ namespace blkcrypto {
 using buffer_id = std::uint16_t;
 inline constexpr buffer_id unregistered_buffer = 0xffff;
 
-/// A segment. Whole data units at any address; only units above 4096 bytes may go on in the next segment.
+/// A segment: whole sectors, and under a crypto context whole data units, at any address. Only units above
+/// 4096 bytes may go on in the next segment.
 struct bio_vec {
     std::byte* data = nullptr;
     std::uint32_t length_bytes = 0;

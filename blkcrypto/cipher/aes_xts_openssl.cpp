@@ -4,11 +4,14 @@
 #include "blkcrypto/base/log.hpp"
 #include "blkcrypto/base/secret.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <utility>
 
 namespace blkcrypto {
 namespace {
@@ -25,8 +28,9 @@ const EVP_CIPHER* xts_cipher() {
     return fetched;
 }
 
-// An EVP context carries the IV and so serves one thread at a time. A tfm has one of each direction per lane; a
-// lane's contexts are keyed when the lane first uses the key, and whenever a new key replaces one they hold.
+// An EVP context carries the IV and so serves one thread at a time. A tfm has one of each direction per lane;
+// a lane's contexts are keyed when the lane first uses the key, and whenever a new key replaces one they
+// hold.
 struct alignas(64) evp_lane {
     std::atomic_flag busy;
     std::array<evp_context, 2> contexts;
@@ -113,8 +117,9 @@ void aes_xts_openssl::rekey(evp_lane& lane, std::size_t direction) const noexcep
     lane.keyed[direction] = true;
 }
 
-void aes_xts_openssl::crypt_units(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
-                                  const cipher_segment& units, cipher_lane& lane) const noexcept {
+void aes_xts_openssl::crypt_units(cipher_direction direction, const uint256& first_iv,
+                                  data_unit_size unit_size, const cipher_segment& units,
+                                  cipher_lane& lane) const noexcept {
     if (!has_key_)
         fatal("crypt with a tfm that has no key");
     evp_lane& mine = lanes_[lane.index() % lanes_.size()];
@@ -138,6 +143,8 @@ void aes_xts_openssl::crypt_units(cipher_direction direction, const uint256& fir
 
 } // namespace
 
-result<std::unique_ptr<skcipher>> make_aes_xts_openssl(unsigned lanes) { return aes_xts_openssl::make(lanes); }
+result<std::unique_ptr<skcipher>> make_aes_xts_openssl(unsigned lanes) {
+    return aes_xts_openssl::make(lanes);
+}
 
 } // namespace blkcrypto

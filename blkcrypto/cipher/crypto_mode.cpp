@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::array<crypto_mode_info, crypto_mode_count - 1> table{{
     {crypto_mode::aes_256_xts, "aes-256-xts", "AES-256-XTS", "xts(aes)", 64, 32, 16},
-    {crypto_mode::aes_128_cbc_essiv, "aes-128-cbc-essiv", "AES-128-CBC-ESSIV", "essiv(cbc(aes),sha256)", 16, 16, 16},
+    {crypto_mode::aes_128_cbc_essiv, "aes-128-cbc-essiv", "AES-128-CBC-ESSIV", "essiv(cbc(aes),sha256)", 16,
+     16, 16},
     {crypto_mode::adiantum, "adiantum", "Adiantum", "adiantum(xchacha12,aes)", 32, 32, 32},
     {crypto_mode::sm4_xts, "sm4-xts", "SM4-XTS", "xts(sm4)", 32, 16, 16},
 }};
@@ -24,7 +25,9 @@ static_assert(std::ranges::all_of(table, [](const crypto_mode_info& m) {
 
 } // namespace
 
-std::span<const crypto_mode_info> crypto_modes() noexcept { return table; }
+std::span<const crypto_mode_info> crypto_modes() noexcept {
+    return table;
+}
 
 const crypto_mode_info* find_mode(crypto_mode mode) noexcept {
     const std::size_t index = mode_index(mode);

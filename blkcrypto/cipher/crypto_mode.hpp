@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The mode table: what blk-crypto can be asked to encrypt with (enum blk_crypto_mode_num and blk_crypto_modes[] of
-// block/blk-crypto.c). All modes are here whether or not this build has an implementation of them: a mode without
-// one is known, and refused with ENOPKG when somebody wants to use it.
+// The mode table: what blk-crypto can be asked to encrypt with (enum blk_crypto_mode_num and
+// blk_crypto_modes[] of block/blk-crypto.c). All modes are here whether or not this build has an
+// implementation of them: a mode without one is known, and refused with ENOPKG when somebody wants to use it.
 
 #include <array>
 #include <cstddef>
@@ -13,7 +13,13 @@
 namespace blkcrypto {
 
 /// Values as in the kernel.
-enum class crypto_mode : std::uint8_t { invalid = 0, aes_256_xts = 1, aes_128_cbc_essiv = 2, adiantum = 3, sm4_xts = 4 };
+enum class crypto_mode : std::uint8_t {
+    invalid = 0,
+    aes_256_xts = 1,
+    aes_128_cbc_essiv = 2,
+    adiantum = 3,
+    sm4_xts = 4
+};
 
 inline constexpr std::size_t crypto_mode_count = 5; // with invalid: the size of tables indexed by mode
 
@@ -39,6 +45,8 @@ const crypto_mode_info* find_mode(crypto_mode mode) noexcept;
 /// By our name; null if there is none.
 const crypto_mode_info* find_mode(std::string_view name) noexcept;
 
-constexpr std::size_t mode_index(crypto_mode mode) { return static_cast<std::size_t>(mode); }
+constexpr std::size_t mode_index(crypto_mode mode) {
+    return static_cast<std::size_t>(mode);
+}
 
 } // namespace blkcrypto

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <mutex>
 #include <string>
 
@@ -29,8 +30,8 @@ const skcipher_implementation* first_that_works(crypto_mode mode) noexcept {
     return nullptr;
 }
 
-// Walks the segments and hands whole units on, in runs as long as a segment holds; a unit that continues in the
-// next segment goes through the lane's scratch memory.
+// Walks the segments and hands whole units on, in runs as long as a segment holds; a unit that continues in
+// the next segment goes through the lane's scratch memory.
 class segment_walk {
   public:
     explicit segment_walk(std::span<const cipher_segment> segments) noexcept : segments_(segments) {}
@@ -46,7 +47,8 @@ class segment_walk {
         if (at_end())
             fatal("crypt: the segments do not add up to whole data units");
         const cipher_segment& s = segments_.front();
-        const cipher_segment taken{s.source + done_, s.target + done_, std::min(length_bytes, s.length_bytes - done_)};
+        const cipher_segment taken{s.source + done_, s.target + done_,
+                                   std::min(length_bytes, s.length_bytes - done_)};
         done_ += taken.length_bytes;
         return taken;
     }
@@ -100,7 +102,9 @@ void skcipher::crypt(cipher_direction direction, const uint256& first_iv, data_u
     }
 }
 
-std::span<const skcipher_implementation> skcipher_implementations() noexcept { return implementations; }
+std::span<const skcipher_implementation> skcipher_implementations() noexcept {
+    return implementations;
+}
 
 const skcipher_implementation* selected_implementation(crypto_mode mode) noexcept {
     static std::array<std::once_flag, crypto_mode_count> selected;

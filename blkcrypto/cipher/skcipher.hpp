@@ -3,8 +3,9 @@
 // A tfm: one instance of a length-preserving cipher, which can be given a key. Once keyed it is const and any
 // number of threads may use it at once; setkey() is for a moment when nobody does.
 //
-// All data units of a call are consecutive: unit i is encrypted under the IV `first_iv` + i, a 256-bit integer of
-// which the cipher uses the first iv_size_bytes in little-endian order (a DUN becomes an IV in exactly this way).
+// All data units of a call are consecutive: unit i is encrypted under the IV `first_iv` + i, a 256-bit
+// integer of which the cipher uses the first iv_size_bytes in little-endian order (a DUN becomes an IV in
+// exactly this way).
 //
 // Who calls it: whoever holds a keyed tfm of a keyslot or a pool. Which implementation is behind it is chosen
 // once per mode, newest first, the first that this CPU can run and that passes its self-test.
@@ -21,8 +22,8 @@
 
 namespace blkcrypto {
 
-/// A stretch of data to be crypted: the same length at both ends, in place if they are the same address; they must
-/// not overlap otherwise.
+/// A stretch of data to be crypted: the same length at both ends, in place if they are the same address; they
+/// must not overlap otherwise.
 struct cipher_segment {
     const std::byte* source = nullptr;
     std::byte* target = nullptr;
@@ -31,8 +32,9 @@ struct cipher_segment {
 
 enum class cipher_direction : std::uint8_t { encrypt, decrypt };
 
-/// What a thread brings along to use tfms: a number that keeps it apart from other threads where an implementation
-/// needs state of its own for each, and memory for a data unit that is scattered. Belongs to one thread at a time.
+/// What a thread brings along to use tfms: a number that keeps it apart from other threads where an
+/// implementation needs state of its own for each, and memory for a data unit that is scattered. Belongs to
+/// one thread at a time.
 class cipher_lane {
   public:
     /// Allocates the scratch memory.
@@ -54,8 +56,8 @@ class skcipher {
     /// EINVAL: a length other than the mode's, or XTS with two equal halves; the key before stays then.
     virtual std::error_code setkey(bytes_view key) noexcept = 0;
 
-    /// Crypts all segments as one run of whole data units; a unit may continue in the next segment. Cannot fail:
-    /// the tfm is keyed and the lengths add up to whole units, or the process ends.
+    /// Crypts all segments as one run of whole data units; a unit may continue in the next segment. Cannot
+    /// fail: the tfm is keyed and the lengths add up to whole units, or the process ends.
     void crypt(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
                std::span<const cipher_segment> segments, cipher_lane& lane) const noexcept;
 
@@ -69,7 +71,8 @@ class skcipher {
 struct skcipher_implementation {
     crypto_mode mode;
     std::string_view name; // its dispatch condition
-    /// `lanes`: how many threads are expected to use the tfm at once; more are correct, but may wait for each other.
+    /// `lanes`: how many threads are expected to use the tfm at once; more are correct, but may wait for each
+    /// other.
     result<std::unique_ptr<skcipher>> (*make)(unsigned lanes);
 };
 
