@@ -6,7 +6,8 @@
 namespace blkcrypto {
 
 bool crypto_capabilities::supports(const crypto_config& config) const noexcept {
-    return (unit_sizes[mode_index(config.mode)] & config.unit_size.bytes()) != 0 &&
+    const std::size_t mode = mode_index(config.mode);
+    return mode < unit_sizes.size() && (unit_sizes[mode] & config.unit_size.bytes()) != 0 &&
            dun_bytes_max >= config.dun_bytes && config.key_type == crypto_key_type::raw;
 }
 
