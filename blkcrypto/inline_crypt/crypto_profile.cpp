@@ -212,7 +212,17 @@ void crypto_profile::unlink(slot_number number) noexcept {
 // -------------------------------------------------------------------------------------------------
 
 std::error_code crypto_profile::evict_key(env& e, const key_request& key) noexcept {
-    const env_lock lock(e, lock_);
+    std::error_code error;
+    {
+        const env_lock lock(e, lock_);
+        error = evict(key);
+    }
+    // Whoever parked while an idle slot was claimed for blanking could not see that it was idle.
+    pass_on_wake(e);
+    return error;
+}
+
+std::error_code crypto_profile::evict(const key_request& key) noexcept {
     if (slots_.empty())
         return ops_.keyslot_evict(&key, no_keyslot);
     const slot_number number = find(key);

@@ -103,6 +103,7 @@ class crypto_profile {
     bool try_claim(keyslot& slot) noexcept BLKCRYPTO_REQUIRES(lock_);
     void link(slot_number number, const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
     void unlink(slot_number number) noexcept BLKCRYPTO_REQUIRES(lock_);
+    std::error_code evict(const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
     void blank_released(env& e, slot_number number) noexcept BLKCRYPTO_EXCLUDES(lock_);
     bool any_idle() const noexcept;
     void pass_on_wake(env& e) noexcept;
