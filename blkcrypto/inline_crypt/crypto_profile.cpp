@@ -255,7 +255,9 @@ std::error_code crypto_profile::reprogram_all_keys(acquire_context& asker) noexc
         if (key == nullptr)
             continue;
         const std::error_code error = ops_.keyslot_program(*key, {i}, asker);
-        if (error && !first_error)
+        if (error)
+            unlink(i);
+        if (!first_error)
             first_error = error;
     }
     return first_error;

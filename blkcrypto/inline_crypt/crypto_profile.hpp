@@ -67,7 +67,8 @@ class crypto_profile {
     /// says.
     std::error_code evict_key(env& e, const key_request& key) noexcept;
 
-    /// blk_crypto_reprogram_all_keys(): after the engine was reset. The first error.
+    /// blk_crypto_reprogram_all_keys(): after the engine was reset. The first error; a key that could not be
+    /// programmed is forgotten.
     std::error_code reprogram_all_keys(acquire_context& asker) noexcept;
 
   private:
