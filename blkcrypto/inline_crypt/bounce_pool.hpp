@@ -9,7 +9,9 @@
 #include "blkcrypto/base/result.hpp"
 #include "blkcrypto/block/bio.hpp"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <vector>
 
 namespace blkcrypto {
@@ -37,11 +39,18 @@ class bounce_pool {
     bounce_chunk try_get(std::uint32_t wanted_bytes, std::uint32_t least_bytes) noexcept;
     void put(const bounce_chunk& chunk) noexcept;
 
+    /// The largest chunk it can have when none is out; 0 without memory.
+    std::uint32_t chunk_bytes_max() const noexcept {
+        return static_cast<std::uint32_t>(std::bit_floor(std::min(page_count_, order_pages_max))
+                                          << chunk_bits_min);
+    }
+
     bytes_span region() const noexcept { return {base_, page_count_ << chunk_bits_min}; }
     bool is_whole() const noexcept { return pages_out_ == 0; }
 
   private:
     static constexpr std::size_t order_count = chunk_bits_max - chunk_bits_min + 1;
+    static constexpr std::size_t order_pages_max = std::size_t{1} << (order_count - 1);
     using page_number = std::uint32_t;
     static constexpr page_number no_page = UINT32_MAX;
 

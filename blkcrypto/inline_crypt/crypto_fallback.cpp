@@ -16,8 +16,8 @@ constexpr allocation_class reserve_memory{"crypto_fallback.reserve"};
 crypto_fallback::crypto_fallback(std::unique_ptr<tfm_source> tfms, const fallback_options& options,
                                  bounce_pool&& reserve)
     : tfms_(std::move(tfms)), options_(options), next_lane_(options.decrypt_workers),
-      reserve_lock_(reserve_lock_class), reserve_(std::move(reserve)),
-      reserve_waiting_(reserve_waiting_class) {
+      reserve_chunk_bytes_max_(reserve.chunk_bytes_max()), reserve_lock_(reserve_lock_class),
+      reserve_(std::move(reserve)), reserve_waiting_(reserve_waiting_class) {
     for (unsigned worker = 0; worker < options.decrypt_workers; ++worker)
         worker_lanes_.emplace_back(worker);
 }

@@ -45,7 +45,9 @@ class crypto_fallback {
     /// The global reserve, for a queue whose own bounce memory is all out: a chunk in one step or nothing.
     bounce_chunk try_get_reserve(env& e, std::uint32_t wanted_bytes, std::uint32_t least_bytes) noexcept;
     void put_reserve(env& e, const bounce_chunk& chunk) noexcept;
-    /// Wakes `w` when the reserve may have `least_bytes`.
+    /// What the reserve can give at most, when all of it is there.
+    std::uint32_t reserve_chunk_bytes_max() const noexcept { return reserve_chunk_bytes_max_; }
+    /// Wakes `w` when the reserve may have `least_bytes`, no more than reserve_chunk_bytes_max().
     void wait_for_reserve(waiter& w, std::uint32_t least_bytes) noexcept;
 
     /// A lane index for a new queue; the first ones belong to the workers.
@@ -59,6 +61,7 @@ class crypto_fallback {
     const fallback_options options_;
     std::vector<cipher_lane> worker_lanes_;
     std::atomic<unsigned> next_lane_;
+    const std::uint32_t reserve_chunk_bytes_max_;
     mutex reserve_lock_;
     bounce_pool reserve_ BLKCRYPTO_GUARDED_BY(reserve_lock_);
     wait_list reserve_waiting_;

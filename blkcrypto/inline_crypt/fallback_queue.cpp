@@ -80,6 +80,9 @@ blk_status fallback_queue::check(const bio& source) const noexcept {
     const std::uint64_t sectors = source.iter.size_bytes >> sector_bits;
     if (sectors > capacity_.value || source.iter.start.value > capacity_.value - sectors)
         return blk_status::ioerr;
+    const std::uint32_t bounce_max = std::max(bounce_.chunk_bytes_max(), fallback_.reserve_chunk_bytes_max());
+    if (source.op == bio_op::write && config.unit_size.bytes() > bounce_max)
+        return blk_status::resource; // it would wait forever
     return blk_status::ok;
 }
 
