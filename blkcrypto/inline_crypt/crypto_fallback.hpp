@@ -49,6 +49,8 @@ class crypto_fallback {
     std::uint32_t reserve_chunk_bytes_max() const noexcept { return reserve_chunk_bytes_max_; }
     /// Wakes `w` when the reserve may have `least_bytes`, no more than reserve_chunk_bytes_max().
     void wait_for_reserve(waiter& w, std::uint32_t least_bytes) noexcept;
+    /// From a waiter that was woken and did not need the reserve after all: wakes the next.
+    void pass_on_reserve_wake(env& e) noexcept { reserve_waiting_.wake_one(e); }
 
     /// A lane index for a new queue; the first ones belong to the workers.
     unsigned new_lane_index() noexcept { return next_lane_.fetch_add(1); }

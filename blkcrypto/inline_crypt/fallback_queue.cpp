@@ -223,10 +223,18 @@ void fallback_queue::wait_for_memory(job& j) noexcept {
 // Pieces of its own wake a queue anyway; the reserve may be all it can hope for. Not when it is only short of
 // pieces: those are its own.
 void fallback_queue::wait_for_reserve(job& first) noexcept {
-    if (reserve_waiter_.queued || !lacks_memory_)
+    const std::uint32_t least_bytes = first.source->crypt.unit_size().bytes();
+    if (reserve_waiter_.queued || !lacks_memory_ || least_bytes > fallback_.reserve_chunk_bytes_max())
         return;
     reserve_waiter_.queued = true;
-    fallback_.wait_for_reserve(reserve_waiter_, first.source->crypt.unit_size().bytes());
+    fallback_.wait_for_reserve(reserve_waiter_, least_bytes);
+}
+
+// One that queued again found the reserve too small for it: some of it is out, and wakes the next when it is
+// put. All others got what they wanted, and must not keep the wake to themselves.
+void fallback_queue::pass_on_reserve_wake() noexcept {
+    if (std::exchange(reserve_waiter_.owes_wake, false) && !reserve_waiter_.queued)
+        fallback_.pass_on_reserve_wake(env_);
 }
 
 void fallback_queue::write_ended(piece& p) noexcept {
@@ -298,9 +306,11 @@ void fallback_queue::resume_writes() noexcept {
         if (!write(j)) {
             j.source->enter_stage(bio_stage::bounce_wait, env_);
             waiting_writes_.push_front(j);
-            return wait_for_reserve(j);
+            wait_for_reserve(j);
+            break;
         }
     }
+    pass_on_reserve_wake();
 }
 
 void fallback_queue::start_waiting_sources() noexcept {

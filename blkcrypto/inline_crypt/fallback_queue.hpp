@@ -84,11 +84,13 @@ class fallback_queue {
         explicit reserve_waiter(fallback_queue& q) : waiter(q.env_), queue(q) {}
         void run(unsigned) noexcept override {
             queued = false;
+            owes_wake = true;
             queue.memory_came_free_ = true;
         }
 
         fallback_queue& queue;
         bool queued = false;
+        bool owes_wake = false; // was woken; the next one is, unless this one has to queue again
     };
 
     fallback_queue(crypto_fallback& fallback, sector capacity, block_queue& lower,
@@ -104,6 +106,7 @@ class fallback_queue {
     piece* try_get_piece(job& j) noexcept;
     void wait_for_memory(job& j) noexcept;
     void wait_for_reserve(job& first) noexcept;
+    void pass_on_reserve_wake() noexcept;
     void write_ended(piece& p) noexcept;
 
     void submit_lower(bio& b) noexcept;
