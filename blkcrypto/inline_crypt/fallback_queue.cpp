@@ -48,6 +48,12 @@ fallback_queue::fallback_queue(crypto_fallback& fallback, sector capacity, block
 
 fallback_queue::~fallback_queue() {
     assert(in_flight_ == 0 && jobs_.is_whole() && pieces_.is_whole());
+    // It may still be in line for the reserve, or posted, though no write waits any more.
+    while (reserve_waiter_.queued) {
+        fallback_.pass_on_reserve_wake(env_);
+        env_.run_ready();
+    }
+    pass_on_reserve_wake();
 }
 
 // --- sources
