@@ -23,11 +23,11 @@
 namespace blkcrypto {
 
 /// A stretch of data to be crypted: the same length at both ends, in place if they are the same address; they
-/// must not overlap otherwise.
+/// must not overlap otherwise. No initializers: arrays of them are made on the I/O path.
 struct cipher_segment {
-    const std::byte* source = nullptr;
-    std::byte* target = nullptr;
-    std::size_t length_bytes = 0;
+    const std::byte* source;
+    std::byte* target;
+    std::size_t length_bytes;
 };
 
 enum class cipher_direction : std::uint8_t { encrypt, decrypt };
