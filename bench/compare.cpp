@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// blkbench compare: which path, at what cost? Makes one image per path, fills it through the path, times the
+// paths in interleaved rounds (A B C, B C A, ...), then proves that inline and fallback write the same bytes.
+// The steps are in run(), in this order; each has a file of its own.
+
+#include "bench/compare_options.hpp"
+#include "bench/image_files.hpp"
+#include "bench/image_writer.hpp"
+#include "bench/report.hpp"
+#include "bench/round_progress.hpp"
+#include "bench/verbs.hpp"
+#include "blkcrypto/base/thread_env.hpp"
+#include "blkcrypto/dev/uring_loop.hpp"
+#include "blkcrypto/tools/cli/json_output.hpp"
+#include "blkcrypto/tools/cli/program_error.hpp"
+
+#include <fmt/format.h>
+
+namespace blkcrypto::bench {
+namespace {
+
+// Parts of the seed.
+constexpr std::uint64_t key_part = 5;
+constexpr std::uint64_t prefill_part = 6;
+
+std::unique_ptr<thread_env> make_env() {
+    auto made = thread_env::make();
+    if (made.has_error())
+        throw cli::file_error(cli::exit_failed, "eventfd", made.error().value());
+    return std::move(*made);
+}
+
+std::uint64_t random_seed(env& e) {
+    std::byte bytes[sizeof(std::uint64_t)];
+    e.fill_random(bytes);
+    return load_little<std::uint64_t>(bytes);
+}
+
+void check_io_uring(env& e) {
+    const auto probe = uring_loop::make(e, 1);
+    if (probe.has_error())
+        throw cli::unusable("io_uring", "this system does not let the program use it", probe.error().value());
+}
+
+// A comparison under way: what all its paths share, and the paths.
+class comparison {
+  public:
+    comparison(const compare_options& options, env& e)
+        : options_(options), env_(e), keys_(make_keys(options)) {}
+
+    void open_paths(std::span<const std::string> images);
+    void prefill();
+    std::vector<path_measurement> measure();
+    std::optional<verify_result> verify();
+
+  private:
+    static benchmark_keys make_keys(const compare_options& options) {
+        auto keys = benchmark_keys::make(options.stripes, options.mode->mode,
+                                         sub_seed(options.workload.seed, key_part));
+        if (keys.has_error())
+            throw cli::file_error(cli::exit_failed, "keys", keys.error().value());
+        return std::move(*keys);
+    }
+
+    const compare_options& options_;
+    env& env_;
+    const benchmark_keys keys_;
+    std::vector<std::unique_ptr<compare_path>> paths_;
+};
+
+void comparison::open_paths(std::span<const std::string> images) {
+    create_image_files(images, options_.stripes.size_bytes(), options_.overwrite);
+    for (const auto kind : options_.paths)
+        paths_.push_back(
+            compare_path::open(kind, options_.image, options_.stack, options_.stripes, keys_, env_));
+}
+
+void comparison::prefill() {
+    for (const auto& path : paths_) {
+        sequential_plan plan(options_.stripes.size_bytes());
+        write_image(*path, env_, plan, sub_seed(options_.workload.seed, prefill_part),
+                    fmt::format("prefill {}", path->name()));
+    }
+}
+
+std::vector<path_measurement> comparison::measure() {
+    std::vector<path_measurement> measured;
+    for (const auto& path : paths_)
+        measured.push_back({.kind = path->kind(),
+                            .image = path->image(),
+                            .rounds = {},
+                            .keyslots = {},
+                            .first_failure = {}});
+    const auto count = static_cast<unsigned>(paths_.size());
+    round_progress progress(options_.rounds() * count, std::chrono::nanoseconds(options_.slice_ns()));
+    for (unsigned round = 0; round < options_.rounds(); ++round) {
+        for (unsigned i = 0; i < count; ++i) {
+            const unsigned turn = (round + i) % count; // each path is first, in the middle and last in turn
+            progress.begin_slice(round, paths_[turn]->name());
+            measured[turn].add(run_slice(*paths_[turn], options_.workload, round, options_.slice_ns(),
+                                         [&](std::uint64_t bytes) { progress.update(bytes); }));
+        }
+    }
+    return measured;
+}
+
+std::optional<verify_result> comparison::verify() {
+    std::vector<compare_path*> encrypted;
+    for (const auto& path : paths_)
+        if (path->kind() != path_kind::plain)
+            encrypted.push_back(path.get());
+    if (encrypted.empty())
+        return std::nullopt;
+    return verify_paths(encrypted, env_, options_.workload.seed);
+}
+
+// The report is out; now the one line and the exit code for what went wrong.
+void throw_if_failed(const compare_result& result) {
+    for (const auto& path : result.paths)
+        if (path.first_failure)
+            throw cli::file_error(cli::exit_failed,
+                                  fmt::format("{}, the first of {} errors",
+                                              describe_io(*path.first_failure, path.image), path.errors),
+                                  to_errno(path.first_failure->status));
+    if (result.verify && !result.verify->passed())
+        throw cli::program_error(cli::exit_failed, "verify",
+                                 fmt::format("{} mismatches, the first at offset {}",
+                                             result.verify->mismatches,
+                                             result.verify->first_mismatch.value_or(0)));
+}
+
+class compare_verb final : public cli::verb {
+  public:
+    CLI::App* add_to(CLI::App& program) override {
+        CLI::App* app = cli::add_verb(
+            program, "compare",
+            "Compare plain, inline and fallback on image files, and verify what they wrote",
+            "blkbench compare --filename /var/tmp/image --size 1g --rw randwrite --bs 16k --numjobs 2");
+        typed_.add_to(*app);
+        json_.add_to(*app);
+        return app;
+    }
+
+    int run() override {
+        const auto e = make_env();
+        const compare_options options = typed_.check(random_seed(*e));
+        std::vector<std::string> images;
+        for (const auto kind : options.paths)
+            images.push_back(image_name(options.image, kind));
+        check_image_files(options.image, images, options.overwrite);
+        check_io_uring(*e);
+        json_.open();
+
+        compare_result result = compare(options, images, *e);
+        if (json_.wants_text())
+            cli::file::open_output(cli::standard_stream).write(report_text(options, result));
+        json_.write(report_json(options, result));
+        throw_if_failed(result);
+        return cli::exit_success;
+    }
+
+  private:
+    static compare_result compare(const compare_options& options, std::span<const std::string> images,
+                                  env& e) {
+        comparison all(options, e);
+        all.open_paths(images);
+        all.prefill();
+        compare_result result{.machine = this_machine(), .paths = all.measure(), .verify = {}};
+        result.verify = all.verify();
+        return result;
+    }
+
+    compare_arguments typed_;
+    cli::json_output json_;
+};
+
+} // namespace
+
+std::unique_ptr<cli::verb> make_compare_verb() {
+    return std::make_unique<compare_verb>();
+}
+
+} // namespace blkcrypto::bench

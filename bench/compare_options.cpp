@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/compare_options.hpp"
+
+#include "bench/io_buffers.hpp"
+#include "blkcrypto/cipher/skcipher.hpp"
+#include "blkcrypto/tools/cli/choice.hpp"
+#include "blkcrypto/tools/cli/file.hpp"
+#include "blkcrypto/tools/cli/number.hpp"
+#include "blkcrypto/tools/cli/program_error.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fmt/format.h>
+#include <limits>
+#include <thread>
+#include <unistd.h>
+
+namespace blkcrypto::bench {
+namespace {
+
+using cli::unusable;
+
+constexpr std::uint64_t depth_max = 4096;
+constexpr std::uint64_t jobs_max = 256;
+constexpr std::uint64_t keys_max = 1'000'000;
+constexpr std::uint64_t decrypt_workers_max = 256;
+constexpr std::uint64_t runtime_max_s = 24 * 3600;
+constexpr std::uint64_t block_bytes_max = 1 << 30; // no device takes larger bios
+constexpr std::size_t engine_file_bytes_max = 1 << 20;
+constexpr unsigned rounds_min = 5;
+constexpr std::chrono::seconds usual_slice{2};
+
+std::vector<path_kind> parse_paths(std::string_view text) {
+    std::vector<path_kind> paths;
+    while (true) {
+        const auto comma = text.find(',');
+        const auto kind =
+            static_cast<path_kind>(cli::parse_choice("--paths", text.substr(0, comma), path_names));
+        if (std::ranges::count(paths, kind) != 0)
+            throw unusable("--paths", fmt::format("{} is there twice", name_of(kind)));
+        paths.push_back(kind);
+        if (comma == std::string_view::npos)
+            return paths;
+        text.remove_prefix(comma + 1);
+    }
+}
+
+engine_profile read_engine_file(const std::string& path) {
+    auto file = cli::file::open_input(path);
+    std::vector<std::byte> content(engine_file_bytes_max + 1);
+    const std::size_t length = file.read(content);
+    if (length > engine_file_bytes_max)
+        throw unusable(file.name(), fmt::format("larger than {} bytes", engine_file_bytes_max));
+    std::string why;
+    auto profile = parse_engine_profile({reinterpret_cast<const char*>(content.data()), length}, why);
+    if (profile.has_error())
+        throw unusable(file.name(), why, profile.error().value());
+    return std::move(*profile);
+}
+
+engine_profile parse_engine(const std::string& name) {
+    std::vector<std::string_view> names;
+    for (const auto& profile : builtin_engine_profiles())
+        names.push_back(profile.name);
+    return builtin_engine_profiles()[cli::parse_choice("--engine", name, names)];
+}
+
+// Both the inline path and the fallback would say so, but later and in fewer words.
+void check_engine(const engine_profile& engine, const crypto_config& config) {
+    const auto refuse = [&](const std::string& why) {
+        return unusable(fmt::format("engine {}", engine.name), why, EOPNOTSUPP);
+    };
+    const crypto_capabilities& can = engine.capabilities;
+    const auto sizes = can.unit_sizes[mode_index(config.mode)];
+    if (sizes == 0)
+        throw refuse(fmt::format("it does not have the mode {}", find_mode(config.mode)->name));
+    if ((sizes & config.unit_size.bytes()) == 0)
+        throw refuse(fmt::format("it does not have data units of {} bytes", config.unit_size.bytes()));
+    if (config.dun_bytes > can.dun_bytes_max)
+        throw refuse(fmt::format("its data unit numbers have {} bytes, an image of that size needs {}",
+                                 can.dun_bytes_max, config.dun_bytes));
+}
+
+std::uint64_t parse_whole_units(std::string_view option, std::string_view text, data_unit_size unit_size) {
+    const std::uint64_t bytes = cli::parse_size(option, text);
+    if (bytes == 0 || !unit_size.divides(bytes))
+        throw unusable(option, fmt::format("'{}' is not whole data units of {}", text, unit_size.bytes()));
+    return bytes;
+}
+
+key_stripes parse_stripes(const compare_arguments& typed, data_unit_size unit_size) {
+    const std::uint64_t size_bytes = parse_whole_units("--size", typed.size, unit_size);
+    if (size_bytes > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max()))
+        throw unusable("--size", "no file can be that large", EFBIG);
+    const std::uint64_t keys = cli::parse_count("--keys", typed.keys, 1, keys_max);
+    if (keys > unit_size.units_in(size_bytes))
+        throw unusable("--keys",
+                       fmt::format("{} keys, but only {} data units", keys, unit_size.units_in(size_bytes)));
+    return {size_bytes, unit_size, keys};
+}
+
+void check_memory(const workload_options& workload) {
+    const auto machine_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                               static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    const std::uint64_t bytes =
+        std::uint64_t{workload.jobs} * workload.depth * io_buffers::stride_of(workload.block_bytes);
+    if (bytes > machine_bytes / 2)
+        throw unusable(
+            "--numjobs x --iodepth x --bs",
+            fmt::format("buffers of {} MiB are more than half of this machine's memory", bytes >> 20));
+}
+
+workload_options parse_workload(const compare_arguments& typed, const key_stripes& stripes) {
+    workload_options workload;
+    workload.pattern = static_cast<access_pattern>(cli::parse_choice("--rw", typed.rw, access_pattern_names));
+    workload.read_percent = static_cast<unsigned>(cli::parse_count("--rwmixread", typed.rwmixread, 0, 100));
+    const std::uint64_t block_bytes = parse_whole_units("--bs", typed.bs, stripes.unit_size());
+    if (block_bytes > block_bytes_max)
+        throw unusable("--bs", fmt::format("'{}' is more than {}", typed.bs, block_bytes_max));
+    if (block_bytes > stripes.size_bytes())
+        throw unusable("--size",
+                       fmt::format("'{}' is smaller than a block of {} (--bs)", typed.size, block_bytes));
+    workload.block_bytes = static_cast<std::uint32_t>(block_bytes);
+    workload.depth = static_cast<unsigned>(cli::parse_count("--iodepth", typed.iodepth, 1, depth_max));
+    workload.jobs = static_cast<unsigned>(cli::parse_count("--numjobs", typed.numjobs, 1, jobs_max));
+    const std::uint64_t blocks = count_blocks(stripes.size_bytes(), workload.block_bytes);
+    if (is_sequential(workload.pattern) && workload.jobs > blocks)
+        throw unusable("--numjobs",
+                       fmt::format("{} sequential jobs, but only {} blocks", workload.jobs, blocks));
+    check_memory(workload);
+    return workload;
+}
+
+} // namespace
+
+bool compare_options::has_path(path_kind kind) const {
+    return std::ranges::count(paths, kind) != 0;
+}
+
+unsigned compare_options::rounds() const {
+    return std::max(rounds_min, static_cast<unsigned>(runtime / usual_slice));
+}
+
+std::uint64_t compare_options::slice_ns() const {
+    return static_cast<std::uint64_t>(std::chrono::nanoseconds(runtime).count()) / rounds();
+}
+
+void compare_arguments::add_to(CLI::App& verb) {
+    verb.add_option("--filename", filename, "makes IMAGE.plain, IMAGE.inline, IMAGE.fallback")
+        ->required()
+        ->type_name("IMAGE");
+    verb.add_option("--size", size, "of each image (default 256m)")->type_name("SIZE");
+    verb.add_option("--rw", rw, "read, write, randread, randwrite or randrw (default randrw)")
+        ->type_name("PATTERN");
+    verb.add_option("--rwmixread", rwmixread, "percentage of reads in randrw (default 50)")->type_name("N");
+    verb.add_option("--bs", bs, "block size (default 4k)")->type_name("SIZE");
+    verb.add_option("--iodepth", iodepth, "blocks in flight per job (default 32)")->type_name("N");
+    verb.add_option("--numjobs", numjobs, "threads (default 1)")->type_name("N");
+    verb.add_option("--runtime", runtime, "per path, all rounds together (default 5)")->type_name("SECONDS");
+    verb.add_option("--paths", paths, "some of plain,inline,fallback (default all)")->type_name("LIST");
+    verb.add_option("--mode", mode, "see blkcrypto modes (default aes-256-xts)")->type_name("MODE");
+    verb.add_option("--data-unit-size", unit_size, "512 to 64k (default 4k)")->type_name("SIZE");
+    verb.add_option("--keys", keys, "each covers an equal stripe of the image (default 1)")->type_name("N");
+    auto* builtin = verb.add_option("--engine", engine, "ufs-std, emmc-cqhci or generic (default ufs-std)");
+    builtin->type_name("NAME");
+    verb.add_option("--engine-file", engine_file, "a JSON file that describes the engine")
+        ->type_name("FILE")
+        ->excludes(builtin);
+    verb.add_option("--decrypt-workers", decrypt_workers,
+                    "threads on which the fallback decrypts (default 0: the jobs')")
+        ->type_name("N");
+    verb.add_option("--seed", seed, "of keys, offsets and contents (default random)")->type_name("N");
+    verb.add_flag("--overwrite", overwrite, "replace existing images");
+}
+
+compare_options compare_arguments::check(std::uint64_t random_seed) const {
+    const crypto_mode_info& mode_info = cli::parse_mode("--mode", mode);
+    const data_unit_size unit = cli::parse_data_unit_size("--data-unit-size", unit_size);
+    compare_options checked{
+        .image = filename,
+        .stripes = parse_stripes(*this, unit),
+        .paths = parse_paths(paths),
+        .mode = &mode_info,
+        .stack = {},
+        .workload = {},
+        .runtime = std::chrono::seconds(cli::parse_count("--runtime", runtime, 1, runtime_max_s)),
+        .overwrite = overwrite};
+    checked.workload = parse_workload(*this, checked.stripes);
+    constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
+    checked.workload.seed = seed.empty() ? random_seed : cli::parse_count("--seed", seed, 0, any);
+    checked.stack.engine = engine_file.empty() ? parse_engine(engine) : read_engine_file(engine_file);
+    checked.stack.engine_threads = std::max(1U, std::thread::hardware_concurrency());
+    checked.stack.decrypt_workers =
+        static_cast<unsigned>(cli::parse_count("--decrypt-workers", decrypt_workers, 0, decrypt_workers_max));
+    checked.stack.lanes = checked.workload.jobs;
+    const bool encrypts = checked.paths != std::vector{path_kind::plain};
+    if (encrypts && selected_implementation(mode_info.mode) == nullptr)
+        throw unusable("--mode", fmt::format("no implementation of {} in this build", mode), ENOPKG);
+    if (checked.has_path(path_kind::inline_engine))
+        check_engine(checked.stack.engine, {mode_info.mode, unit, checked.stripes.dun_bytes()});
+    return checked;
+}
+
+} // namespace blkcrypto::bench

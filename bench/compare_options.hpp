@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The command line of `blkbench compare`: as typed, and as checked. Whatever can be known to be wrong before
+// anything is created is found here.
+
+#include "bench/block_stream.hpp"
+#include "bench/compare_path.hpp"
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <vector>
+
+namespace blkcrypto::bench {
+
+struct compare_options {
+    std::string image; // the three images' common part
+    key_stripes stripes;
+    std::vector<path_kind> paths; // as asked for, none twice
+    const crypto_mode_info* mode;
+    stack_options stack;
+    workload_options workload;
+    std::chrono::seconds runtime; // of each path, all rounds together
+    bool overwrite;
+
+    bool has_path(path_kind kind) const;
+
+    /// At least five; more, of two seconds each, in a long run.
+    unsigned rounds() const;
+    std::uint64_t slice_ns() const;
+};
+
+/// What was typed, by option.
+struct compare_arguments {
+    std::string filename;
+    std::string size = "256m";
+    std::string rw = "randrw";
+    std::string rwmixread = "50";
+    std::string bs = "4k";
+    std::string iodepth = "32";
+    std::string numjobs = "1";
+    std::string runtime = "5";
+    std::string paths = "plain,inline,fallback";
+    std::string mode = "aes-256-xts";
+    std::string unit_size = "4096";
+    std::string keys = "1";
+    std::string engine = "ufs-std";
+    std::string engine_file;
+    std::string decrypt_workers = "0";
+    std::string seed; // empty: `random_seed` of check()
+    bool overwrite = false;
+
+    void add_to(CLI::App& verb);
+
+    /// program_error, exit code 2. Changes nothing anywhere.
+    compare_options check(std::uint64_t random_seed) const;
+};
+
+} // namespace blkcrypto::bench

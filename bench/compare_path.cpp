@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/compare_path.hpp"
+
+#include "blkcrypto/dev/inline_crypto_device.hpp"
+#include "blkcrypto/dev/uring_file_device.hpp"
+#include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
+#include "blkcrypto/tools/cli/program_error.hpp"
+
+#include <fmt/format.h>
+
+namespace blkcrypto::bench {
+namespace {
+
+template <typename T>
+T take(result<T> made, std::string_view what) {
+    if (made.has_error())
+        throw cli::file_error(cli::exit_failed, what, made.error().value());
+    return std::move(*made);
+}
+
+} // namespace
+
+std::string image_name(const std::string& image, path_kind kind) {
+    return fmt::format("{}.{}", image, name_of(kind));
+}
+
+std::unique_ptr<compare_path> compare_path::open(path_kind kind, const std::string& image,
+                                                 const stack_options& options, const key_stripes& stripes,
+                                                 const benchmark_keys& keys, env& e) {
+    const block_layout layout{&stripes, kind == path_kind::plain ? nullptr : &keys};
+    std::unique_ptr<compare_path> path(new compare_path(kind, image_name(image, kind), layout, e));
+    path->file_ = take(make_uring_file_device({.path = path->image_}), path->image_);
+    if (kind == path_kind::inline_engine) {
+        path->engine_pool_ = take(worker_pool::make(options.engine_threads, "engine"), "engine threads");
+        path->inline_device_ = take(make_inline_crypto_device(*path->file_, options.engine, e,
+                                                              {*path->engine_pool_, options.engine_threads}),
+                                    "inline crypto device");
+    }
+    if (kind == path_kind::fallback) {
+        fallback_options fallback;
+        if (options.decrypt_workers != 0) {
+            path->decrypt_pool_ =
+                take(worker_pool::make(options.decrypt_workers, "decrypt"), "decrypt workers");
+            fallback.decrypt_executor = path->decrypt_pool_.get();
+            fallback.decrypt_workers = options.decrypt_workers;
+        }
+        auto tfms = take(make_keyslot_tfms(e, fallback_keyslots, options.lanes + options.decrypt_workers),
+                         "fallback");
+        path->fallback_ = take(crypto_fallback::make(e, std::move(tfms), fallback), "fallback");
+    }
+    path->start_using_keys();
+    return path;
+}
+
+void compare_path::start_using_keys() {
+    const std::uint64_t count = layout_.keys == nullptr ? 0 : layout_.keys->size();
+    for (; keys_started_ < count; ++keys_started_) {
+        const auto error = start_using_key(env_, top(), fallback_.get(), (*layout_.keys)[keys_started_]);
+        if (error)
+            throw cli::file_error(cli::exit_failed, fmt::format("{} path, key {}", name(), keys_started_),
+                                  error.value());
+    }
+}
+
+compare_path::~compare_path() {
+    for (std::uint64_t i = 0; i < keys_started_; ++i)
+        (void)evict_key(env_, top(), fallback_.get(), (*layout_.keys)[i]); // the log has the error
+}
+
+} // namespace blkcrypto::bench

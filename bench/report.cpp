@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/report.hpp"
+
+#include "blkcrypto/cipher/skcipher.hpp"
+#include "blkcrypto/tools/cli/json_output.hpp"
+
+#include <fmt/format.h>
+#include <fstream>
+#include <sys/utsname.h>
+#include <thread>
+
+namespace blkcrypto::bench {
+namespace {
+
+constexpr double mib = 1024 * 1024;
+constexpr double ns_per_us = 1000;
+
+// A figure with its quartiles: as many digits after the point as make three or so in all.
+std::string figure_text(const spread& figure, double unit) {
+    const double median = figure.median / unit;
+    const int digits = median >= 100 ? 0 : median >= 10 ? 1 : median >= 1 ? 2 : 3;
+    return fmt::format("{:.{}f} ({:.{}f}-{:.{}f})", median, digits, figure.p25 / unit, digits,
+                       figure.p75 / unit, digits);
+}
+
+// A table with a column for each path.
+class path_table {
+  public:
+    explicit path_table(std::span<const path_measurement> paths) : paths_(paths) {}
+
+    template <typename TextOfPath>
+    void row(std::string_view label, TextOfPath text_of) {
+        std::string line = fmt::format("{:<22}", label);
+        for (const auto& path : paths_)
+            line += fmt::format(" {:>25}", text_of(path));
+        text_ += line + '\n';
+    }
+    void figure_row(std::string_view label, double round_figures::*figure, double unit) {
+        row(label, [&](const path_measurement& path) { return figure_text(path.over_rounds(figure), unit); });
+    }
+    void ratio_row(std::string_view label, double round_figures::*figure, const path_measurement& control) {
+        row(label, [&](const path_measurement& path) {
+            return path.kind == control.kind ? "1" : figure_text(path.ratio_to(control, figure), 1);
+        });
+    }
+    void keyslot_row(std::string_view label, std::uint64_t keyslot_counters::*counter) {
+        row(label, [&](const path_measurement& path) {
+            return path.kind == path_kind::plain ? "-" : std::to_string(path.keyslots.*counter);
+        });
+    }
+    void blank() { text_ += '\n'; }
+    std::string take() { return std::move(text_); }
+
+  private:
+    std::span<const path_measurement> paths_;
+    std::string text_;
+};
+
+std::string tables_text(std::span<const path_measurement> paths) {
+    path_table table(paths);
+    table.row("median (p25-p75)",
+              [](const path_measurement& path) { return std::string(name_of(path.kind)); });
+    table.figure_row("throughput, MiB/s", &round_figures::bytes_per_s, mib);
+    table.figure_row("IOPS", &round_figures::iops, 1);
+    table.figure_row("latency p50, us", &round_figures::p50_ns, ns_per_us);
+    table.figure_row("latency p99, us", &round_figures::p99_ns, ns_per_us);
+    table.figure_row("latency p99.9, us", &round_figures::p999_ns, ns_per_us);
+    table.figure_row("host CPU, s/GiB", &round_figures::host_cpu_s_per_gib, 1);
+    table.figure_row("engine CPU, s/GiB", &round_figures::engine_cpu_s_per_gib, 1);
+    if (const auto* control = find_control(paths)) {
+        table.ratio_row("throughput / plain", &round_figures::bytes_per_s, *control);
+        table.ratio_row("host CPU / plain", &round_figures::host_cpu_s_per_gib, *control);
+    }
+    table.blank();
+    table.row("keyslots, all rounds",
+              [](const path_measurement& path) { return std::string(name_of(path.kind)); });
+    table.keyslot_row("hits", &keyslot_counters::hits);
+    table.keyslot_row("misses", &keyslot_counters::misses);
+    table.keyslot_row("evictions", &keyslot_counters::evictions);
+    table.keyslot_row("waits", &keyslot_counters::waits);
+    return table.take();
+}
+
+std::string_view implementation_name(const compare_options& options) {
+    const auto* implementation = selected_implementation(options.mode->mode);
+    return implementation != nullptr ? implementation->name : "none";
+}
+
+std::string header_text(const compare_options& options, const machine_info& machine) {
+    const workload_options& workload = options.workload;
+    const std::string mix =
+        workload.pattern == access_pattern::randrw ? fmt::format(" ({} % reads)", workload.read_percent) : "";
+    std::string text =
+        fmt::format("{}{}, blocks of {} bytes, {} in flight, {} job{}; images of {:.6g} MiB\n",
+                    access_pattern_names[static_cast<std::size_t>(workload.pattern)], mix,
+                    workload.block_bytes, workload.depth, workload.jobs, workload.jobs == 1 ? "" : "s",
+                    static_cast<double>(options.stripes.size_bytes()) / mib);
+    text +=
+        fmt::format("{} ({}), data units of {} bytes, {} benchmark key{} made from the seed (not secret)\n",
+                    options.mode->name, implementation_name(options), options.stripes.unit_size().bytes(),
+                    options.stripes.keys(), options.stripes.keys() == 1 ? "" : "s");
+    text += fmt::format("engine {}, {} keyslots, on {} thread{}; fallback decrypts on {}\n",
+                        options.stack.engine.name, options.stack.engine.keyslots,
+                        options.stack.engine_threads, options.stack.engine_threads == 1 ? "" : "s",
+                        options.stack.decrypt_workers == 0
+                            ? "the jobs' threads"
+                            : fmt::format("{} workers", options.stack.decrypt_workers));
+    text += fmt::format("{} interleaved rounds of {:.3g} s a path; seed {}\n", options.rounds(),
+                        static_cast<double>(options.slice_ns()) / 1e9, workload.seed);
+    return text + fmt::format("{}, {} cores, Linux {}\n\n", machine.cpu_model, machine.cores, machine.kernel);
+}
+
+std::string control_text(std::span<const path_measurement> paths) {
+    const auto* control = find_control(paths);
+    if (control == nullptr)
+        return "No control: without the plain path nothing says how fast the image file alone would be.\n";
+    return fmt::format(
+        "Control: the plain path, the image file without encryption, is the limit: {:.0f} MiB/s here.\n",
+        control->over_rounds(&round_figures::bytes_per_s).median / mib);
+}
+
+std::string inline_text(const compare_options& options) {
+    if (!options.has_path(path_kind::inline_engine))
+        return {};
+    return "Inline: the engine here is software, so its headline is host CPU per GiB;\n"
+           "        its throughput and latency on this machine's clock do not predict hardware.\n";
+}
+
+std::string verify_text(const verify_result& verify) {
+    std::string text = "Verify: ";
+    if (verify.identical)
+        text += fmt::format(
+            "the same writes through inline and fallback left {} images ({} data units).\n        ",
+            *verify.identical ? "identical" : "DIFFERENT", verify.units_compared);
+    if (verify.units_checked == 0)
+        text += "No unit was decrypted: reference_crypto, the independent code, does not know the mode.\n";
+    else
+        text += fmt::format("{} units spread over the image were decrypted by independent code\n"
+                            "        (reference_crypto) and {}.\n",
+                            verify.units_checked,
+                            verify.passed() ? "hold what was written" : "compared with what was written");
+    if (!verify.passed())
+        text += fmt::format("        {} MISMATCHES, the first at offset {}.\n", verify.mismatches,
+                            verify.first_mismatch.value_or(0));
+    return text;
+}
+
+std::string errors_text(std::span<const path_measurement> paths) {
+    std::string text;
+    for (const auto& path : paths)
+        if (path.errors != 0)
+            text += fmt::format("I/O errors: {} on {}\n", path.errors, path.image);
+    return text;
+}
+
+nlohmann::ordered_json quartiles_json(const spread& figure) {
+    return {figure.p25, figure.p75};
+}
+
+nlohmann::ordered_json path_json(const compare_options& options, const path_measurement& path,
+                                 const path_measurement* control) {
+    nlohmann::ordered_json json{
+        {"path", name_of(path.kind)},
+        {"image", path.image},
+        {"mode", options.mode->name},
+        {"direction", access_pattern_names[static_cast<std::size_t>(options.workload.pattern)]}};
+    nlohmann::ordered_json quartiles;
+    const auto add = [&](const char* name, const spread& figure) {
+        json[name] = figure.median;
+        quartiles[name] = quartiles_json(figure);
+    };
+    add("bytes_per_s", path.over_rounds(&round_figures::bytes_per_s));
+    add("iops", path.over_rounds(&round_figures::iops));
+    add("p50_ns", path.over_rounds(&round_figures::p50_ns));
+    add("p99_ns", path.over_rounds(&round_figures::p99_ns));
+    add("p999_ns", path.over_rounds(&round_figures::p999_ns));
+    add("host_cpu_s_per_gib", path.over_rounds(&round_figures::host_cpu_s_per_gib));
+    add("engine_cpu_s_per_gib", path.over_rounds(&round_figures::engine_cpu_s_per_gib));
+    json["keyslots"] = {{"hits", path.keyslots.hits},
+                        {"misses", path.keyslots.misses},
+                        {"evictions", path.keyslots.evictions},
+                        {"waits", path.keyslots.waits}};
+    json["ratio_to_plain"] = nullptr;
+    json["host_cpu_ratio_to_plain"] = nullptr;
+    if (control != nullptr) {
+        add("ratio_to_plain", path.ratio_to(*control, &round_figures::bytes_per_s));
+        add("host_cpu_ratio_to_plain", path.ratio_to(*control, &round_figures::host_cpu_s_per_gib));
+    }
+    json["spread"] = quartiles;
+    json["errors"] = path.errors;
+    return json;
+}
+
+nlohmann::ordered_json options_json(const compare_options& options) {
+    const workload_options& workload = options.workload;
+    nlohmann::ordered_json json{{"filename", options.image},
+                                {"size_bytes", options.stripes.size_bytes()},
+                                {"rw", access_pattern_names[static_cast<std::size_t>(workload.pattern)]},
+                                {"rwmixread", workload.read_percent},
+                                {"bs_bytes", workload.block_bytes},
+                                {"iodepth", workload.depth},
+                                {"numjobs", workload.jobs},
+                                {"runtime_s", options.runtime.count()},
+                                {"rounds", options.rounds()},
+                                {"mode", options.mode->name},
+                                {"implementation", implementation_name(options)},
+                                {"data_unit_size", options.stripes.unit_size().bytes()},
+                                {"dun_bytes", options.stripes.dun_bytes()},
+                                {"keys", options.stripes.keys()},
+                                {"stripe_bytes", options.stripes.stripe_bytes()},
+                                {"engine", options.stack.engine.name},
+                                {"engine_keyslots", options.stack.engine.keyslots},
+                                {"engine_threads", options.stack.engine_threads},
+                                {"decrypt_workers", options.stack.decrypt_workers},
+                                {"seed", workload.seed}};
+    for (const auto kind : options.paths)
+        json["paths"].push_back(name_of(kind));
+    return json;
+}
+
+template <typename T>
+nlohmann::ordered_json or_null(const std::optional<T>& value) {
+    return value ? nlohmann::ordered_json(*value) : nullptr;
+}
+
+nlohmann::ordered_json verify_json(const verify_result& verify) {
+    return {{"identical", or_null(verify.identical)},
+            {"units_compared", verify.units_compared},
+            {"units_checked", verify.units_checked},
+            {"mismatches", verify.mismatches},
+            {"first_mismatch_offset", or_null(verify.first_mismatch)}};
+}
+
+std::string cpu_model() {
+    std::ifstream info("/proc/cpuinfo");
+    for (std::string line; std::getline(info, line);)
+        if (line.starts_with("model name") && line.find(": ") != std::string::npos)
+            return line.substr(line.find(": ") + 2);
+    return "unknown CPU";
+}
+
+} // namespace
+
+machine_info this_machine() {
+    utsname system{};
+    uname(&system);
+    return {cpu_model(), system.release, std::thread::hardware_concurrency()};
+}
+
+std::string report_text(const compare_options& options, const compare_result& result) {
+    std::string text = header_text(options, result.machine) + tables_text(result.paths) + '\n';
+    text += control_text(result.paths) + inline_text(options);
+    if (result.verify)
+        text += verify_text(*result.verify);
+    return text + errors_text(result.paths);
+}
+
+nlohmann::ordered_json report_json(const compare_options& options, const compare_result& result) {
+    auto document = cli::make_document("blkbench.compare", 1);
+    document["options"] = options_json(options);
+    document["machine"] = {{"cpu", result.machine.cpu_model},
+                           {"kernel", result.machine.kernel},
+                           {"cores", result.machine.cores}};
+    for (const auto& path : result.paths)
+        document["paths"].push_back(path_json(options, path, find_control(result.paths)));
+    document["verify"] = result.verify ? verify_json(*result.verify) : nlohmann::ordered_json(nullptr);
+    return document;
+}
+
+} // namespace blkcrypto::bench

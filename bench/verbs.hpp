@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The verbs of the program `blkbench`, one file each.
+
+#include "blkcrypto/tools/cli/program.hpp"
+
+namespace blkcrypto::bench {
+
+/// compare: the plain, inline and fallback path beside each other on image files, and a proof of what they
+/// wrote.
+std::unique_ptr<cli::verb> make_compare_verb();
+
+} // namespace blkcrypto::bench
