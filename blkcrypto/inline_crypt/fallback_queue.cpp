@@ -48,12 +48,8 @@ fallback_queue::fallback_queue(crypto_fallback& fallback, sector capacity, block
 
 fallback_queue::~fallback_queue() {
     assert(in_flight_ == 0 && jobs_.is_whole() && pieces_.is_whole());
-    // It may still be in line for the reserve, or posted, though no write waits any more.
-    while (reserve_waiter_.queued) {
-        fallback_.pass_on_reserve_wake(env_);
+    while (reserve_waiter_.queued) // not in line any more, but posted
         env_.run_ready();
-    }
-    pass_on_reserve_wake();
 }
 
 // --- sources
@@ -236,10 +232,14 @@ void fallback_queue::wait_for_reserve(job& first) noexcept {
     fallback_.wait_for_reserve(reserve_waiter_, least_bytes);
 }
 
-// One that queued again found the reserve too small for it: some of it is out, and wakes the next when it is
-// put. All others got what they wanted, and must not keep the wake to themselves.
-void fallback_queue::pass_on_reserve_wake() noexcept {
-    if (std::exchange(reserve_waiter_.owes_wake, false) && !reserve_waiter_.queued)
+// Whoever is in line must have a write that waits: a wake that goes to a queue with nothing in flight, which
+// nobody polls, is lost to all behind it. And whoever was woken wakes the next, but for one that had to queue
+// again: it found too little, so some of the reserve is out and wakes the next when it is put.
+void fallback_queue::leave_reserve_line() noexcept {
+    const bool was_woken = std::exchange(reserve_waiter_.owes_wake, false);
+    if (reserve_waiter_.queued && waiting_writes_.empty())
+        fallback_.wake_reserve_line(env_);
+    else if (was_woken && !reserve_waiter_.queued)
         fallback_.pass_on_reserve_wake(env_);
 }
 
@@ -316,7 +316,7 @@ void fallback_queue::resume_writes() noexcept {
             break;
         }
     }
-    pass_on_reserve_wake();
+    leave_reserve_line();
 }
 
 void fallback_queue::start_waiting_sources() noexcept {

@@ -106,7 +106,7 @@ class fallback_queue {
     piece* try_get_piece(job& j) noexcept;
     void wait_for_memory(job& j) noexcept;
     void wait_for_reserve(job& first) noexcept;
-    void pass_on_reserve_wake() noexcept;
+    void leave_reserve_line() noexcept;
     void write_ended(piece& p) noexcept;
 
     void submit_lower(bio& b) noexcept;
