@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Once a queue has been made, its I/O path allocates nothing.
+#include "tests/inline_crypt/fallback_stack.hpp"
+#include "tests/support/allocation_counter.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <doctest/doctest.h>
+#include <string_view>
+
+using namespace blkcrypto;
+using namespace blkcrypto::test;
+
+namespace {
+
+using io_list = std::vector<std::unique_ptr<test_io>>;
+
+// The heap allocations between the first submit and the last end_io.
+std::uint64_t allocations_of(fallback_stack& stack, const io_list& ios) {
+    const allocation_counter counter;
+    for (const auto& io : ios)
+        stack.queue->submit(io->request);
+    const bool all_ended = stack.drain();
+    const std::uint64_t count = counter.count();
+    REQUIRE(all_ended);
+    CHECK(std::ranges::all_of(ios, [](const auto& io) { return io->ended_with(blk_status::ok); }));
+    return count;
+}
+
+struct refusing_hooks final : env_hooks {
+    bool allow_allocation(const allocation_class& kind, std::size_t, io_context) noexcept override {
+        return refused != kind.name;
+    }
+    std::uint64_t order_stamp() noexcept override { return ++stamps; }
+    std::string_view refused;
+    std::uint64_t stamps = 0;
+};
+
+} // namespace
+
+TEST_CASE("nothing is allocated for writes, reads, keyslot misses and bios that park") {
+    if (!allocation_counter::available())
+        return;
+    for (const unsigned workers : {0U, 2U})
+        for (const std::uint64_t bounce_bytes : {0U, 8192U, 8U << 20}) {
+            CAPTURE(workers);
+            CAPTURE(bounce_bytes);
+            fallback_stack stack({.keyslots = 2,
+                                  .order = completion_order::shuffled,
+                                  .fallback = {.bounce_reserve_pages = 2, .decrypt_workers = workers},
+                                  .queue = {.depth = 8, .bounce_bytes = bounce_bytes},
+                                  .decrypt_delay_max_ns = 5000});
+            std::vector<test_key> keys;
+            io_list writes, reads;
+            for (int i = 0; i < 7; ++i)
+                keys.push_back(stack.make_key(i % 2 == 0 ? 4096 : 512));
+            for (std::uint64_t i = 0; i < 40; ++i) {
+                writes.push_back(stack.make_write(i * 64, 5 * 4096, keys[i % 7]));
+                reads.push_back(stack.make_io(bio_op::read, i * 64, 5 * 4096, keys[i % 7]));
+            }
+            CHECK(allocations_of(stack, writes) == 0);
+            CHECK(allocations_of(stack, reads) == 0);
+            CHECK(stack.queue->keyslot_use().evictions != 0);
+            for (std::size_t i = 0; i < writes.size(); ++i)
+                CHECK(reads[i]->memory.read() == writes[i]->memory.read());
+        }
+}
+
+TEST_CASE("a queue or a fallback without memory is ENOMEM and can be tried again") {
+    refusing_hooks hooks;
+    fallback_stack stack({.hooks = &hooks});
+    hooks.refused = "fallback_queue";
+    CHECK(submit_queue::make(stack.device, stack.fallback.get(), stack.env, {}).error() ==
+          make_error(ENOMEM));
+    hooks.refused = "crypto_fallback.reserve";
+    CHECK(crypto_fallback::make(stack.env, std::move(*make_keyslot_tfms(stack.env, 1, 1)), {}).error() ==
+          make_error(ENOMEM));
+    hooks.refused = "";
+    CHECK(submit_queue::make(stack.device, stack.fallback.get(), stack.env, {}).has_value());
+}

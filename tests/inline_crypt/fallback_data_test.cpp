@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is on the device after writes, and in memory after reads.
+#include "tests/inline_crypt/fallback_stack.hpp"
+
+#include <algorithm>
+#include <doctest/doctest.h>
+
+using namespace blkcrypto;
+using namespace blkcrypto::test;
+
+namespace {
+
+// Bios that lie one after the other on the device, with gaps, all for one key.
+struct workload {
+    struct entry {
+        std::unique_ptr<test_io> io;
+        std::vector<std::byte> data; // plaintext
+        dun first;
+    };
+
+    workload(fallback_stack& stack, const test_key& with, std::size_t units_max) : key(with) {
+        const std::uint32_t unit_bytes = key.key->config().unit_size.bytes();
+        std::uint64_t start = stack.random.below(8);
+        for (;;) {
+            const std::size_t size = unit_bytes * (1 + stack.random.below(units_max));
+            if (start + size / sector_size_bytes > stack.device.capacity().value)
+                return;
+            const dun first = random_dun(stack.random);
+            auto io = stack.make_write(start, size, key, first);
+            auto data = io->memory.read();
+            writes.push_back({std::move(io), std::move(data), first});
+            start += size / sector_size_bytes + stack.random.below(64);
+        }
+    }
+
+    const test_key& key;
+    std::vector<entry> writes;
+};
+
+void check_writes(fallback_stack& stack, const workload& load) {
+    for (const auto& w : load.writes)
+        stack.queue->submit(w.io->request);
+    REQUIRE(stack.drain());
+    bool all_right = true;
+    for (const auto& w : load.writes) {
+        all_right &= w.io->ended_with(blk_status::ok);
+        all_right &= w.io->memory.read() == w.data;
+        all_right &= stack.on_device(*w.io, w.data.size()) == expected_ciphertext(*w.io, load.key, w.first);
+    }
+    CHECK(all_right);
+}
+
+void check_reads(fallback_stack& stack, const workload& load) {
+    std::vector<std::unique_ptr<test_io>> reads;
+    for (const auto& w : load.writes) {
+        reads.push_back(
+            stack.make_io(bio_op::read, w.io->request.iter.start.value, w.data.size(), load.key, w.first));
+        stack.queue->submit(reads.back()->request);
+    }
+    REQUIRE(stack.drain());
+    bool all_right = true;
+    for (std::size_t i = 0; i < reads.size(); ++i)
+        all_right &= reads[i]->ended_with(blk_status::ok) && reads[i]->memory.read() == load.writes[i].data;
+    CHECK(all_right);
+}
+
+void check_round_trips(const stack_options& options) {
+    for (const std::uint32_t unit_bytes : {512U, 1024U, 4096U, 16384U, 65536U}) {
+        CAPTURE(unit_bytes);
+        fallback_stack stack(options);
+        const test_key key = stack.make_key(unit_bytes);
+        const workload load(stack, key, std::max(std::size_t{3}, std::size_t{150'000} / unit_bytes));
+        check_writes(stack, load);
+        check_reads(stack, load);
+        CHECK(stack.device.encrypted_requests() == 0);
+    }
+}
+
+} // namespace
+
+TEST_CASE("ciphertext is the reference's and comes back as plaintext, with memory in plenty") {
+    check_round_trips({});
+    check_round_trips({.order = completion_order::shuffled});
+}
+
+TEST_CASE("ciphertext does not depend on the size of bounce memory or the depth of the queue") {
+    for (const std::uint64_t bounce_bytes : {0U, 65536U, 69632U, 1U << 20})
+        for (const unsigned depth : {1U, 3U, 64U}) {
+            CAPTURE(bounce_bytes);
+            CAPTURE(depth);
+            check_round_trips({.order = completion_order::shuffled,
+                               .fallback = {.bounce_reserve_pages = 16},
+                               .queue = {.depth = depth, .bounce_bytes = bounce_bytes}});
+        }
+}
+
+TEST_CASE("ciphertext does not depend on the number of keyslots or on who decrypts") {
+    for (const unsigned workers : {0U, 1U, 3U})
+        check_round_trips({.keyslots = 1,
+                           .order = completion_order::shuffled,
+                           .fallback = {.decrypt_workers = workers},
+                           .decrypt_delay_max_ns = 100'000});
+}
+
+TEST_CASE("the same data in other segments leaves the same bytes") {
+    fallback_stack stack;
+    const test_key key = stack.make_key(512);
+    const auto data = random_bytes(64 * 512, stack.random.next());
+    std::vector<std::byte> first_time;
+    for (int round = 0; round < 10; ++round) {
+        auto io = stack.make_io(bio_op::write, 100, data.size(), key);
+        io->memory.write(data);
+        REQUIRE(stack.run(*io));
+        const auto stored = stack.on_device(*io, data.size());
+        if (round == 0)
+            first_time = stored;
+        CHECK(stored == first_time);
+    }
+}
+
+TEST_CASE("a bio split before it is submitted leaves the same bytes") {
+    fallback_stack stack;
+    const test_key key = stack.make_key(1024);
+    const dun first(UINT64_MAX - 2);
+    auto whole = stack.make_write(8, 16 * 1024, key, first);
+    const auto expected = expected_ciphertext(*whole, key, first);
+    bio front;
+    bio_chain chain;
+    bio rest;
+    rest.clone_from(whole->request, chain);
+    REQUIRE_FALSE(rest.split(5 * 1024, front, chain));
+    chain.begin(whole->request, 2);
+    stack.queue->submit(rest);
+    stack.queue->submit(front);
+    REQUIRE(stack.drain());
+    CHECK(whole->ended_with(blk_status::ok));
+    CHECK(stack.on_device(8, 16 * 1024) == expected);
+}
+
+TEST_CASE("plain bios pass through beside encrypted ones") {
+    fallback_stack stack({.order = completion_order::shuffled});
+    const test_key key = stack.make_key();
+    auto plain = stack.make_io(bio_op::write, 0, 8192);
+    plain->memory.write(random_bytes(8192, stack.random.next()));
+    auto encrypted = stack.make_write(16, 8192, key);
+    auto flush = stack.make_io(bio_op::flush, 0, 0);
+    for (auto* io : {plain.get(), encrypted.get(), flush.get()})
+        stack.queue->submit(io->request);
+    CHECK(stack.queue->in_flight() == 3);
+    REQUIRE(stack.drain());
+    CHECK(stack.on_device(0, 8192) == plain->memory.read());
+    CHECK(stack.on_device(16, 8192) == expected_ciphertext(*encrypted, key));
+    CHECK(flush->ended_with(blk_status::ok));
+
+    auto ciphertext = stack.make_io(bio_op::read, 16, 8192);
+    REQUIRE(stack.run(*ciphertext));
+    CHECK(ciphertext->memory.read() == expected_ciphertext(*encrypted, key));
+}
+
+TEST_CASE("one keyslot serves many keys at once") {
+    for (const unsigned workers : {0U, 2U}) {
+        fallback_stack stack({.keyslots = 1,
+                              .order = completion_order::shuffled,
+                              .fallback = {.decrypt_workers = workers},
+                              .decrypt_delay_max_ns = 5000});
+        std::vector<test_key> keys;
+        std::vector<std::unique_ptr<test_io>> writes, reads;
+        for (std::uint64_t i = 0; i < 50; ++i)
+            keys.push_back(stack.make_key());
+        for (std::uint64_t i = 0; i < 50; ++i) {
+            writes.push_back(stack.make_write(i * 32, 8192, keys[i]));
+            stack.queue->submit(writes.back()->request);
+        }
+        REQUIRE(stack.drain());
+        for (std::uint64_t i = 0; i < 50; ++i) {
+            CHECK(stack.on_device(i * 32, 8192) == expected_ciphertext(*writes[i], keys[i]));
+            reads.push_back(stack.make_io(bio_op::read, i * 32, 8192, keys[i]));
+            stack.queue->submit(reads.back()->request);
+        }
+        REQUIRE(stack.drain());
+        for (std::size_t i = 0; i < 50; ++i)
+            CHECK(reads[i]->memory.read() == writes[i]->memory.read());
+        CHECK(stack.queue->keyslot_use().evictions != 0);
+        CHECK((stack.queue->keyslot_use().waits != 0) == (workers != 0));
+    }
+}

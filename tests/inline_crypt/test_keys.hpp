@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Keys and data unit numbers from the test's seed, and what the reference makes of data under them.
+
+#include "blkcrypto/block/crypto_key.hpp"
+#include "tests/support/random_bytes.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace blkcrypto::test {
+
+data_unit_size unit_of(std::uint32_t bytes);
+crypto_config xts_config(std::uint32_t unit_bytes = 4096);
+
+/// An AES-256-XTS key with a second copy of its bytes.
+struct test_key {
+    explicit test_key(random_source& random, std::uint32_t unit_bytes = 4096);
+    std::vector<std::byte> bytes;
+    std::unique_ptr<crypto_key> key;
+};
+
+/// Two equal halves: start_using_key() takes it, the cipher does not.
+std::unique_ptr<crypto_key> make_weak_key();
+
+/// A key that is nothing but its address.
+struct nominal_key final : key_request {
+    nominal_key() : key_request(xts_config()) {}
+    std::error_code derive(secret&) const noexcept override { return {}; }
+};
+
+/// Often about to carry from one limb into the next.
+dun random_dun(random_source& random);
+
+std::vector<std::byte> reference_ciphertext(bytes_view key, const dun& first, data_unit_size unit,
+                                            bytes_view plain);
+
+} // namespace blkcrypto::test
