@@ -59,16 +59,30 @@ class task_list {
             head_ = first->next_task_;
         return first;
     }
+    /// Moves all of the other list to the end of this one.
+    void append(task_list& other) noexcept {
+        if (other.empty())
+            return;
+        (head_ == nullptr ? head_ : tail_->next_task_) = other.head_;
+        tail_ = other.tail_;
+        other.head_ = nullptr;
+    }
 
   private:
     task* head_ = nullptr;
     task* tail_ = nullptr;
 };
 
-/// Somewhere tasks run. post() may be called from any thread, never blocks, never runs the task in place.
+/// Somewhere tasks run. May be called from any thread, never blocks, never runs a task in place.
 class executor {
   public:
     virtual void post(task& t) noexcept = 0;
+
+    /// Posts what is in the list and leaves it empty: one wake-up for all, where the executor can.
+    virtual void post_all(task_list& tasks) noexcept {
+        while (task* t = tasks.pop())
+            post(*t);
+    }
 
   protected:
     ~executor() = default;

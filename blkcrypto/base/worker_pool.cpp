@@ -42,10 +42,19 @@ worker_pool::~worker_pool() {
 }
 
 void worker_pool::post(task& t) noexcept {
+    task_list one;
+    one.push(t);
+    post_all(one);
+}
+
+// One thread is woken for all; it wakes the next if it leaves work behind.
+void worker_pool::post_all(task_list& tasks) noexcept {
+    if (tasks.empty())
+        return;
     bool wake = false;
     {
         const plain_lock lock(mutex_);
-        tasks_.push(t);
+        tasks_.append(tasks);
         wake = idle_ > 0;
     }
     if (wake)
@@ -56,7 +65,10 @@ void worker_pool::run(unsigned worker) noexcept {
     mutex_.lock();
     for (;;) {
         if (task* next = tasks_.pop()) {
+            const bool wake_another = idle_ > 0 && !tasks_.empty();
             mutex_.unlock();
+            if (wake_another)
+                posted_or_ending_.notify_one();
             next->run(worker);
             mutex_.lock();
         } else if (ending_) {

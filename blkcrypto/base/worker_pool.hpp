@@ -23,6 +23,7 @@ class worker_pool final : public executor {
     ~worker_pool();
 
     void post(task& t) noexcept override;
+    void post_all(task_list& tasks) noexcept override;
     unsigned threads() const noexcept { return static_cast<unsigned>(threads_.size()); }
 
     /// CPU time all threads have used so far.

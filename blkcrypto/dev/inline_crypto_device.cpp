@@ -46,7 +46,7 @@ class inline_crypto_queue final : public block_queue {
                         const queue_options& options, bounce_pool&& memory)
         : block_queue(device, lower->environment()), engine_(engine), lower_(std::move(lower)),
           memory_(std::move(memory)), memory_buffer_(lower_->register_buffer(memory_.region())),
-          commands_(std::max(options.depth, 1U), *this) {}
+          commands_(std::max(options.depth, 1U), *this), batch_(*this) {}
 
     ~inline_crypto_queue() override { assert(in_flight() == 0 && commands_.is_whole()); }
 
@@ -54,18 +54,9 @@ class inline_crypto_queue final : public block_queue {
     keyslot_counters keyslot_use() const noexcept override { return counters_; }
 
   private:
-    /// What a command's next run() does.
-    enum class command_step : std::uint8_t {
-        get_slot,
-        encrypt_on_engine,
-        encrypted,
-        decrypt_on_engine,
-        decrypted
-    };
-
     struct command final : waiter, bio_end_io {
         explicit command(inline_crypto_queue& q) : waiter(q.environment()), queue(q), delay(*this) {}
-        void run(unsigned worker) noexcept override { queue.run(*this, worker); }
+        void run(unsigned) noexcept override { queue.retry(*this); }
         void end_io(bio&) noexcept override { queue.lower_ended(*this); }
 
         struct modelled_delay final : timer {
@@ -76,7 +67,6 @@ class inline_crypto_queue final : public block_queue {
 
         inline_crypto_queue& queue;
         bio* source = nullptr;
-        command_step step = command_step::get_slot;
         keyslot_index slot = no_keyslot;
         bool holds_slot = false;
         bool was_programmed = false; // for the modelled delay
@@ -89,15 +79,32 @@ class inline_crypto_queue final : public block_queue {
         modelled_delay delay;
     };
 
+    /// Commands that go to the engine together and come back together: one doorbell, one interrupt. What is
+    /// gathered meanwhile is the next batch.
+    struct engine_batch final : task {
+        explicit engine_batch(inline_crypto_queue& q) : queue(q) {}
+        void run(unsigned worker) noexcept override {
+            at_engine ? queue.run_on_engine(worker) : queue.back_from_engine();
+        }
+
+        inline_crypto_queue& queue;
+        task_list commands;
+        bool in_flight = false;
+        bool at_engine = false;
+    };
+
     void do_submit(bio& b) noexcept override;
     void do_poll() noexcept override;
     void start(command& c, bio& source) noexcept;
     bool try_start_write(command& c) noexcept;
     void get_slot(command& c) noexcept;
     void have_slot(command& c) noexcept;
-    void run(command& c, unsigned worker) noexcept;
+    void retry(command& c) noexcept;
     void encrypt_next_piece(command& c) noexcept;
-    void crypt(command& c, cipher_direction direction, std::byte* target, unsigned worker) noexcept;
+    void ring_doorbell() noexcept;
+    void run_on_engine(unsigned worker) noexcept;
+    void crypt(command& c, cipher_lane& lane) noexcept;
+    void back_from_engine() noexcept;
     void engine_done(command& c) noexcept;
     void lower_ended(command& c) noexcept;
     void finish(command& c, blk_status outcome) noexcept;
@@ -110,6 +117,8 @@ class inline_crypto_queue final : public block_queue {
     mempool<command> commands_;
     bio_list waiting_sources_; // for a command
     task_list waiting_writes_; // commands, for memory
+    task_list for_engine_;     // commands of the next batch
+    engine_batch batch_;
     keyslot_counters counters_;
 };
 
@@ -148,7 +157,6 @@ bool inline_crypto_queue::try_start_write(command& c) noexcept {
 }
 
 void inline_crypto_queue::get_slot(command& c) noexcept {
-    c.step = command_step::get_slot;
     c.source->enter_stage(bio_stage::tfm_wait, environment());
     acquire_context asker{environment(), c, counters_, c.source->stamps};
     const std::uint64_t misses_before = counters_.misses;
@@ -173,29 +181,11 @@ void inline_crypto_queue::have_slot(command& c) noexcept {
     lower_->submit(c.lower);
 }
 
-void inline_crypto_queue::run(command& c, unsigned worker) noexcept {
-    switch (c.step) {
-    case command_step::get_slot:
-        if (c.source->op == bio_op::read)
-            return get_slot(c);
-        if (!try_start_write(c))
-            waiting_writes_.push(c);
-        return;
-    case command_step::encrypt_on_engine:
-        crypt(c, cipher_direction::encrypt, c.chunk.data, worker);
-        c.step = command_step::encrypted;
-        return environment().post(c);
-    case command_step::decrypt_on_engine:
-        crypt(c, cipher_direction::decrypt, nullptr, worker);
-        c.step = command_step::decrypted;
-        return environment().post(c);
-    case command_step::encrypted:
-    case command_step::decrypted:
-        if (!environment().has_virtual_clock())
-            return engine_done(c);
-        return environment().arm(c.delay, engine_.finish_time(environment().now_ns(), c.piece_bytes,
-                                                              std::exchange(c.was_programmed, false)));
-    }
+void inline_crypto_queue::retry(command& c) noexcept {
+    if (c.source->op == bio_op::read)
+        return get_slot(c);
+    if (!try_start_write(c))
+        waiting_writes_.push(c);
 }
 
 void inline_crypto_queue::encrypt_next_piece(command& c) noexcept {
@@ -206,21 +196,54 @@ void inline_crypto_queue::encrypt_next_piece(command& c) noexcept {
     c.lower.prepare(bio_op::write, c.at.start, {&c.segment, 1}, c);
     c.lower.fua = c.source->fua;
     c.lower.preflush = c.source->preflush && is_first;
-    c.step = command_step::encrypt_on_engine;
-    engine_.runs_on.post(c);
+    for_engine_.push(c);
+}
+
+void inline_crypto_queue::ring_doorbell() noexcept {
+    if (batch_.in_flight || for_engine_.empty())
+        return;
+    batch_.commands.append(for_engine_);
+    batch_.in_flight = true;
+    batch_.at_engine = true;
+    engine_.runs_on.post(batch_);
 }
 
 // On the engine's thread.
-void inline_crypto_queue::crypt(command& c, cipher_direction direction, std::byte* target,
-                                unsigned worker) noexcept {
+void inline_crypto_queue::run_on_engine(unsigned worker) noexcept {
+    task_list done;
+    while (task* next = batch_.commands.pop()) {
+        crypt(static_cast<command&>(*next), engine_.lanes[worker]);
+        done.push(*next);
+    }
+    batch_.commands = done;
+    batch_.at_engine = false;
+    environment().post(batch_);
+}
+
+void inline_crypto_queue::crypt(command& c, cipher_lane& lane) noexcept {
     const bio& source = *c.source;
     const skcipher& tfm = engine_.slots->tfm(c.slot, source.crypt.key->config().mode);
+    const auto direction = source.op == bio_op::write ? cipher_direction::encrypt : cipher_direction::decrypt;
     crypt_segments(tfm, direction, source.crypt.unit_size(), source.segments, c.at, c.at_dun, c.piece_bytes,
-                   target, engine_.lanes[worker]);
+                   c.chunk.data, lane);
+}
+
+void inline_crypto_queue::back_from_engine() noexcept {
+    batch_.in_flight = false;
+    task_list done = std::exchange(batch_.commands, {});
+    while (task* next = done.pop()) {
+        command& c = static_cast<command&>(*next);
+        if (!environment().has_virtual_clock()) {
+            engine_done(c);
+            continue;
+        }
+        const bool programmed = std::exchange(c.was_programmed, false);
+        environment().arm(c.delay, engine_.finish_time(environment().now_ns(), c.piece_bytes, programmed));
+    }
 }
 
 void inline_crypto_queue::engine_done(command& c) noexcept {
-    if (c.step == command_step::decrypted)
+    if (c.source->op == bio_op::read)
         return finish(c, blk_status::ok);
     c.source->enter_stage(bio_stage::storage, environment());
     lower_->submit(c.lower);
@@ -233,8 +256,7 @@ void inline_crypto_queue::lower_ended(command& c) noexcept {
         return c.at.size_bytes == 0 ? finish(c, blk_status::ok) : encrypt_next_piece(c);
     c.source->enter_stage(bio_stage::cipher, environment());
     c.piece_bytes = c.at.size_bytes;
-    c.step = command_step::decrypt_on_engine;
-    engine_.runs_on.post(c);
+    for_engine_.push(c);
 }
 
 // The slot goes back before the end_io runs: the owner may evict and free the key there.
@@ -266,6 +288,7 @@ void inline_crypto_queue::do_poll() noexcept {
             break;
         start(*free_command, *waiting_sources_.pop());
     }
+    ring_doorbell();
 }
 
 class inline_crypto_device final : public block_device {

@@ -138,3 +138,34 @@ TEST_CASE("the CPU time of a pool grows while it works and not while it sleeps")
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     CHECK(pool->cpu_time_ns() - after < 10'000'000);
 }
+
+TEST_CASE("tasks posted together wake as many threads as have work") {
+    auto pool = *worker_pool::make(2, "together");
+    std::atomic<int> arrived{0};
+    meeting_task first(arrived), second(arrived);
+    task_list both;
+    both.push(first);
+    both.push(second);
+    pool->post_all(both);
+    CHECK(both.empty());
+    pool.reset(); // ends only if the two met, on two threads
+    CHECK(first.worker_seen != second.worker_seen);
+}
+
+TEST_CASE("a list appended to another keeps the order of both and leaves the other empty") {
+    counting_task tasks[4];
+    task_list first, second;
+    first.push(tasks[0]);
+    first.push(tasks[1]);
+    second.push(tasks[2]);
+    second.push(tasks[3]);
+    first.append(second);
+    CHECK(second.empty());
+    first.append(second);
+    for (auto& expected : tasks)
+        CHECK(first.pop() == &expected);
+    CHECK(first.empty());
+    second.append(first);
+    second.push(tasks[1]);
+    CHECK(second.pop() == &tasks[1]);
+}
