@@ -1,0 +1,231 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# `blkbench compare`: a small comparison, what it reports and leaves behind; bad input, which changes nothing; a disk
+# that is full and an image that fails under it.
+
+. "$(dirname "$0")/lib.sh"
+blkbench=$bin/blkbench
+out=$dir/stdout
+image=$dir/image
+compare=("$blkbench" compare --runtime 1)
+small=("${compare[@]}" --filename "$image" --size 16m)
+sized=("${compare[@]}" --filename "$image" --size) # and a size
+
+# Is io_uring there? Everything here needs it.
+"${sized[@]}" 64k --paths plain >/dev/null 2>"$dir/probe"
+grep -q "^blkbench: io_uring: " "$dir/probe" && skip "no io_uring here"
+rm -f "$image".*
+
+# json_count TEXT N: the last JSON on stdout has N lines with TEXT.
+json_count() {
+    expect_equal "lines with $1" "$(grep -cF -- "$1" "$out")" "$2"
+}
+
+# Nothing named after the image is there.
+expect_nothing() {
+    compgen -G "$image*" >/dev/null && fail "left behind: $(compgen -G "$image*" | tr '\n' ' ')"
+    rm -f "$image"*
+}
+
+refused() {
+    expect_refused "$@"
+    expect_nothing
+}
+
+small_comparison() {
+    local path
+    expect_exit 0 "${small[@]}" --keys 3 --bs 12k --numjobs 2 --iodepth 8 --json
+    expect_equal "first byte" "$(head -c 1 "$out")" "{"
+    if command -v python3 >/dev/null; then
+        python3 -m json.tool "$out" >/dev/null || fail "not JSON"
+    fi
+    json_count '"schema": "blkbench.compare"' 1
+    json_count '"version": 1' 1
+    json_count '"keys": 3' 1
+    json_count '"bs_bytes": 12288' 1
+    for path in plain inline fallback; do json_count "\"path\": \"$path\"" 1; done
+    json_count '"mode": "aes-256-xts"' 4 # in the options, and for each path
+    json_count '"direction": "randrw"' 3
+    json_count '"errors": 0' 3
+    json_count '"ratio_to_plain": 1.0' 1
+    grep -Eq '"bytes_per_s": [1-9][0-9]{5,}' "$out" || fail "no throughput"
+    grep -Eq '"p999_ns": [1-9][0-9]{3,}' "$out" || fail "no latency"
+    for path in iops p50_ns p99_ns host_cpu_s_per_gib engine_cpu_s_per_gib spread keyslots hits misses evictions waits
+    do
+        grep -q "\"$path\":" "$out" || fail "no $path"
+    done
+    json_count '"identical": true' 1
+    json_count '"units_checked": 4096' 1
+    json_count '"mismatches": 0' 1
+    for path in plain inline fallback; do
+        expect_equal "size of $path" "$(stat -c %s "$image.$path")" 16777216
+    done
+    expect_same_file "images of the two paths" "$image.inline" "$image.fallback"
+    cmp -s "$image.plain" "$image.inline" && fail "inline did not encrypt"
+}
+
+# The same seed leaves the same images, whatever the engine; another seed others.
+seeds() {
+    local run=("${sized[@]}" 1m --paths fallback,inline --overwrite)
+    expect_exit 0 "${run[@]}" --seed 7
+    cp "$image.inline" "$dir/seed7"
+    grep -q "seed 7" "$out" || fail "the seed is not printed"
+    expect_exit 0 "${run[@]}" --seed 7 --engine generic --numjobs 2
+    expect_same_file "same seed" "$image.fallback" "$dir/seed7"
+    expect_exit 0 "${run[@]}" --seed 8
+    cmp -s "$image.inline" "$dir/seed7" && fail "another seed left the same image"
+    grep -q "No control" "$out" || fail "nothing said about the missing control"
+    rm -f "$image".*
+}
+
+text_report() {
+    expect_exit 0 "${sized[@]}" 260k --bs 16k --keys 64 --rw write --decrypt-workers 2 --json="$dir/file.json"
+    grep -q "identical images" "$out" || fail "the text does not say what was proven"
+    grep -q "host CPU per GiB" "$out" || fail "no headline for the inline path"
+    awk 'length > 100' "$out" | grep -q . && fail "wider than 100 columns: $(awk 'length > 100' "$out")"
+    grep -q '"schema": "blkbench.compare"' "$dir/file.json" || fail "no JSON in the file"
+    rm -f "$image".*
+    expect_exit 0 "${small[@]}" --paths plain --rw randread --json
+    json_count '"verify": null' 1
+    rm -f "$image".*
+    expect_exit 0 "${sized[@]}" 64k --data-unit-size 512 --bs 1536 --paths inline --json
+    json_count '"identical": null' 1
+    json_count '"units_checked": 128' 1
+    json_count '"ratio_to_plain": null' 1
+    rm -f "$image".*
+}
+
+bad_numbers() {
+    local value
+    refused "--bs: '6k' is not whole data units of 4096" "${small[@]}" --bs 6k
+    refused "--bs" "${small[@]}" --bs 0
+    refused "--bs" "${sized[@]}" 4g --bs 2g
+    refused "--size" "${sized[@]}" 10000
+    refused "--size" "${sized[@]}" 0
+    refused "--size: '8k' is smaller than a block of 16384" "${sized[@]}" 8k --bs 16k
+    refused "--size" "${sized[@]}" 9000000t
+    refused "--keys: 5 keys, but only 4 data units" "${sized[@]}" 16k --keys 5
+    for value in 0 -1 4097 "" 1x; do refused "--iodepth" "${small[@]}" --iodepth="$value"; done
+    for value in 0 257 1k; do refused "--numjobs" "${small[@]}" --numjobs "$value"; done
+    for value in 0 1000001; do refused "--keys" "${small[@]}" --keys "$value"; done
+    for value in 0 0.5 86401; do refused "--runtime" "$blkbench" compare --filename "$image" --runtime "$value"; done
+    refused "--rwmixread" "${small[@]}" --rwmixread 101
+    refused "--decrypt-workers" "${small[@]}" --decrypt-workers 257
+    refused "--seed" "${small[@]}" --seed 18446744073709551616
+    for value in 0 256 1000 128k; do refused "--data-unit-size" "${small[@]}" --data-unit-size "$value"; done
+    refused "memory" "${sized[@]}" 1t --bs 1g --iodepth 4096 --numjobs 256
+    refused "4 blocks" "${sized[@]}" 16k --rw read --numjobs 5
+}
+
+bad_names() {
+    refused "plain, inline, fallback" "${small[@]}" --paths plain,luks
+    refused "plain, inline, fallback" "${small[@]}" --paths plain,
+    refused "inline is there twice" "${small[@]}" --paths inline,plain,inline
+    refused "read, write, randread, randwrite, randrw" "${small[@]}" --rw trim
+    refused "ufs-std, emmc-cqhci, generic" "${small[@]}" --engine nvme
+    refused "aes-256-xts, aes-128-cbc-essiv, adiantum, sm4-xts" "${small[@]}" --mode aes
+    refused "--filename" "$blkbench" compare
+    refused "--bogus" "${small[@]}" --bogus
+    local mode
+    for mode in $("$bin/blkcrypto" modes | grep ENOPKG | cut -d' ' -f1); do
+        refused "no implementation of $mode in this build (ENOPKG)" "${small[@]}" --mode "$mode"
+    done
+}
+
+engines() {
+    local file=$dir/engine.json
+    from_file() { refused "$1" "${small[@]}" --engine-file "$file"; }
+    echo '{"name": "odd", "keyslots": 2, "dun_bytes": 1, "modes": {"aes-256-xts": [512]}}' >"$file"
+    from_file "engine odd: it does not have data units of 4096 bytes"
+    refused "engine odd: its data unit numbers have 1 bytes, an image of that size needs 2" \
+        "${small[@]}" --data-unit-size 512 --engine-file "$file"
+    echo '{"name": "odd", "keyslots": 2, "dun_bytes": 1, "modes": {"adiantum": [4096]}}' >"$file"
+    from_file "engine odd: it does not have the mode aes-256-xts"
+    echo '{"name": "odd", "keyslots": 0' >"$file"
+    from_file "$file: "
+    echo '{"name": "odd", "keyslots": 0, "dun_bytes": 1, "modes": {"adiantum": [4096]}}' >"$file"
+    from_file "keyslots"
+    file=$dir/none
+    from_file ENOENT
+    file=$dir
+    from_file EISDIR
+    refused "engine emmc-cqhci: its data unit numbers have 4 bytes" \
+        "${sized[@]}" 4t --engine emmc-cqhci --data-unit-size 512
+    file=$dir/engine.json
+    echo '{"name": "tiny", "keyslots": 1, "dun_bytes": 2, "modes": {"aes-256-xts": [4096]}}' >"$file"
+    expect_exit 0 "${sized[@]}" 1m --keys 4 --paths inline --engine-file "$file" --json
+    json_count '"engine": "tiny"' 1
+    grep -Eq '"evictions": [1-9]' "$out" || fail "four keys in one slot, but no eviction"
+    rm -f "$image".*
+}
+
+bad_files() {
+    mkdir "$dir/folder"
+    refused "$dir/folder: Is a directory (EISDIR)" "${compare[@]}" --size 16m --filename "$dir/folder"
+    refused "ENOENT" "${compare[@]}" --size 16m --filename "$dir/none/image"
+    refused "ENOTDIR" "${compare[@]}" --size 16m --filename "$out/image"
+    refused "empty" "${compare[@]}" --size 16m --filename ""
+    refused "ENOENT" "${small[@]}" --json="$dir/none/file.json"
+
+    # What exists is kept, and nothing is made beside it.
+    echo kept >"$image.fallback"
+    expect_refused "$image.fallback: there already; --overwrite replaces it (EEXIST)" "${small[@]}"
+    expect_equal "existing image" "$(cat "$image.fallback")" kept
+    rm "$image.fallback"
+    expect_nothing
+    mkdir "$image.inline"
+    expect_refused "EISDIR" "${small[@]}" --overwrite
+    rmdir "$image.inline"
+    mkfifo "$image.plain"
+    expect_refused "not a regular file" "${small[@]}" --overwrite
+    rm "$image.plain"
+    echo kept >"$image.plain"
+    ln "$image.plain" "$image.inline"
+    expect_refused "the same file as another" "${small[@]}" --overwrite
+    expect_equal "linked image" "$(cat "$image.plain")" kept
+    rm "$image.plain" "$image.inline"
+    expect_nothing
+}
+
+# An image that loses its end while it is read: counted, reported with the offset, exit 1.
+failing_image() {
+    local status=0 pid
+    "$blkbench" compare --filename "$image" --size 4m --runtime 4 --paths plain --rw randread --json >"$out" 2>"$dir/stderr" &
+    pid=$!
+    while kill -0 $pid 2>/dev/null; do # the prefill may have made it whole again
+        sleep 0.5
+        [[ ! -e $image.plain ]] || truncate -s 1m "$image.plain"
+    done
+    wait $pid || status=$?
+    expect_equal "exit of a failing image" "$status" 1
+    expect_equal "lines about a failing image" "$(wc -l <"$dir/stderr")" 1
+    grep -Eq "^blkbench: $image.plain: read at offset [0-9]+, the first of [0-9]+ errors: .* \(EIO\)$" "$dir/stderr" ||
+        fail "failing image: $(cat "$dir/stderr")"
+    grep -Eq '"errors": [1-9]' "$out" || fail "errors are not counted"
+    rm -f "$image".*
+}
+
+# Room for one image of three: no data is written, nothing is left.
+full_disk() {
+    mkdir "$dir/full"
+    if ! mount -t tmpfs -o size=24m none "$dir/full" 2>/dev/null; then
+        echo "not checked without the right to mount: a full disk"
+        return
+    fi
+    expect_exit 1 "${compare[@]}" --size 16m --filename "$dir/full/image"
+    expect_says "$dir/full/image.inline: No space left on device (ENOSPC)"
+    expect_equal "left on a full disk" "$(ls "$dir/full")" ""
+    umount "$dir/full"
+}
+
+small_comparison
+rm -f "$image".*
+seeds
+text_report
+bad_numbers
+bad_names
+engines
+bad_files
+failing_image
+full_disk
+finish
