@@ -56,6 +56,22 @@ class wait_list {
             first->owner().post(*first);
     }
 
+    /// Takes `w` out of the line. False if it is not there: it has been posted, and the wake is its owner's
+    /// to use or to hand on.
+    bool remove(waiter& w) noexcept {
+        const env_lock lock(w.owner(), mutex_);
+        bool found = false;
+        task_list others;
+        while (task* t = waiting_.pop())
+            if (t == &w)
+                found = true;
+            else
+                others.push(*t);
+        waiting_ = others;
+        count_.fetch_sub(found ? 1 : 0);
+        return found;
+    }
+
     bool empty() const noexcept { return count_.load() == 0; }
 
   private:

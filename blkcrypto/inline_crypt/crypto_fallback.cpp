@@ -61,12 +61,6 @@ void crypto_fallback::put_reserve(env& e, const bounce_chunk& chunk) noexcept {
     reserve_waiting_.wake_one(e);
 }
 
-// One waiter per queue, and no more queues than lanes: those who come back meanwhile are not chased.
-void crypto_fallback::wake_reserve_line(env& e) noexcept {
-    for (unsigned left = next_lane_.load(); left != 0 && !reserve_waiting_.empty(); --left)
-        reserve_waiting_.wake_one(e);
-}
-
 void crypto_fallback::wait_for_reserve(waiter& w, std::uint32_t least_bytes) noexcept {
     reserve_waiting_.add(w);
     bool came_free_meanwhile = false;

@@ -51,8 +51,8 @@ class crypto_fallback {
     void wait_for_reserve(waiter& w, std::uint32_t least_bytes) noexcept;
     /// From a waiter that was woken and did not need the reserve after all: wakes the next.
     void pass_on_reserve_wake(env& e) noexcept { reserve_waiting_.wake_one(e); }
-    /// Wakes all that wait now, the caller's own waiter among them: how to get out of the line.
-    void wake_reserve_line(env& e) noexcept;
+    /// False if the waiter was woken already: then the wake has to be passed on.
+    bool leave_reserve_line(waiter& w) noexcept { return reserve_waiting_.remove(w); }
 
     /// A lane index for a new queue; the first ones belong to the workers.
     unsigned new_lane_index() noexcept { return next_lane_.fetch_add(1); }

@@ -37,8 +37,7 @@ result<std::unique_ptr<crypto_profile>> crypto_profile::make(env& e, const crypt
     }
 }
 
-// --- lookup
-// ---------------------------------------------------------------------------------------------------
+// --- lookup ---
 
 std::size_t crypto_profile::bucket_of(const key_request& key) const noexcept {
     constexpr std::uint64_t golden_ratio_64 = 0x61c8864680b583eb;
@@ -73,8 +72,7 @@ crypto_profile::slot_number crypto_profile::find_and_get(const key_request& key)
     return number != no_slot && try_get(slots_[number], key) ? number : no_slot;
 }
 
-// --- get and put
-// ----------------------------------------------------------------------------------------------
+// --- get and put ---
 
 keyslot_grant crypto_profile::get_keyslot(const key_request& key, acquire_context& asker) noexcept {
     if (slots_.empty())
@@ -159,8 +157,7 @@ void crypto_profile::blank_released(env& e, slot_number number) noexcept {
     }
 }
 
-// --- which slot
-// -----------------------------------------------------------------------------------------------
+// --- which slot ---
 
 bool crypto_profile::any_idle() const noexcept {
     for (const auto& slot : slots_)
@@ -208,8 +205,7 @@ void crypto_profile::unlink(slot_number number) noexcept {
     slot.key.store(nullptr);
 }
 
-// --- eviction
-// -------------------------------------------------------------------------------------------------
+// --- eviction ---
 
 std::error_code crypto_profile::evict_key(env& e, const key_request& key) noexcept {
     std::error_code error;

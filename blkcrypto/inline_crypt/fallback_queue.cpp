@@ -52,8 +52,7 @@ fallback_queue::~fallback_queue() {
         env_.run_ready();
 }
 
-// --- sources
-// --------------------------------------------------------------------------------------------------
+// --- sources ---
 
 void fallback_queue::submit(bio& source) noexcept {
     ++in_flight_;
@@ -152,8 +151,7 @@ tfm_grant fallback_queue::acquire_tfm(job& j) noexcept {
     return fallback_.tfms().acquire(*j.source->crypt.key, asker);
 }
 
-// --- write
-// ----------------------------------------------------------------------------------------------------
+// --- write ---
 
 // False: there is no bounce memory for the next piece.
 bool fallback_queue::write(job& j) noexcept {
@@ -232,14 +230,16 @@ void fallback_queue::wait_for_reserve(job& first) noexcept {
     fallback_.wait_for_reserve(reserve_waiter_, least_bytes);
 }
 
-// Whoever is in line must have a write that waits: a wake that goes to a queue with nothing in flight, which
-// nobody polls, is lost to all behind it. And whoever was woken wakes the next, but for one that had to queue
-// again: it found too little, so some of the reserve is out and wakes the next when it is put.
+// Only a queue with a write that waits may be in line: a wake for one that nobody polls any more is lost to
+// all behind it. And a wake that was not needed goes to the next; one that had to queue again found too
+// little, so some of the reserve is out, and its return wakes the next.
 void fallback_queue::leave_reserve_line() noexcept {
-    const bool was_woken = std::exchange(reserve_waiter_.owes_wake, false);
-    if (reserve_waiter_.queued && waiting_writes_.empty())
-        fallback_.wake_reserve_line(env_);
-    else if (was_woken && !reserve_waiter_.queued)
+    bool has_spare_wake = std::exchange(reserve_waiter_.owes_wake, false) && !reserve_waiter_.queued;
+    if (reserve_waiter_.queued && waiting_writes_.empty()) {
+        reserve_waiter_.queued = !fallback_.leave_reserve_line(reserve_waiter_);
+        has_spare_wake = reserve_waiter_.queued;
+    }
+    if (has_spare_wake)
         fallback_.pass_on_reserve_wake(env_);
 }
 
@@ -257,8 +257,7 @@ void fallback_queue::write_ended(piece& p) noexcept {
         finish(j);
 }
 
-// --- read
-// -----------------------------------------------------------------------------------------------------
+// --- read ---
 
 void fallback_queue::read_ended(job& j) noexcept {
     count_lower_end();
@@ -278,9 +277,9 @@ void fallback_queue::read(job& j) noexcept {
     }
     j.lease = grant.lease;
     j.source->enter_stage(bio_stage::cipher, env_);
-    if (executor* workers = fallback_.options().decrypt_executor; workers != nullptr) {
+    if (fallback_.options().decrypt_executor != nullptr) {
         j.step = job_step::decrypt_on_worker;
-        return workers->post(j);
+        return for_workers_.push(j);
     }
     decrypt(j, lane_);
     fallback_.tfms().release(env_, j.lease);
@@ -292,14 +291,15 @@ void fallback_queue::decrypt(job& j, cipher_lane& lane) noexcept {
                    j.at, j.at_dun, j.at.size_bytes, nullptr, lane);
 }
 
-// --- poll
-// -----------------------------------------------------------------------------------------------------
+// --- poll ---
 
 unsigned fallback_queue::poll() noexcept {
     if (memory_came_free_)
         resume_writes();
     if (!waiting_sources_.empty())
         start_waiting_sources();
+    if (!for_workers_.empty())
+        fallback_.options().decrypt_executor->post_all(for_workers_);
     const unsigned ended = ended_.run();
     in_flight_ -= ended;
     return ended;

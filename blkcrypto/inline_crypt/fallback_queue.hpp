@@ -130,6 +130,7 @@ class fallback_queue {
     mempool<piece> pieces_;
     bio_list waiting_sources_; // for a job
     task_list waiting_writes_; // jobs, for bounce memory
+    task_list for_workers_;    // jobs, gathered until the end of a poll: one wake-up for all
     reserve_waiter reserve_waiter_;
     bool memory_came_free_ = false;
     bool lacks_memory_ = false; // why the last write could not go on: memory, or else encrypted bios

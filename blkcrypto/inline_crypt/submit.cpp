@@ -9,8 +9,7 @@
 
 namespace blkcrypto {
 
-// --- keys
-// -----------------------------------------------------------------------------------------------------
+// --- keys ---
 
 bool config_supported_natively(const block_device& device, const crypto_config& config) noexcept {
     const crypto_capabilities* native = device.native_crypto();
@@ -48,8 +47,7 @@ std::error_code evict_key(env& e, block_device& device, crypto_fallback* fallbac
     return error;
 }
 
-// --- bios
-// -----------------------------------------------------------------------------------------------------
+// --- bios ---
 
 submit_queue::submit_queue(block_device& device, std::unique_ptr<block_queue> lower,
                            std::unique_ptr<fallback_queue> fallback)

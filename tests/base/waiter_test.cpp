@@ -98,3 +98,21 @@ TEST_CASE("waiting and waking pass the hooks") {
                                                  "reached 3", "lock test list in 0",
                                                  "unlock test list in 0"});
 }
+
+TEST_CASE("a waiter leaves the line once, and not after it was woken") {
+    test::simulated_env env(test::test_seed());
+    std::vector<int> order;
+    noting_waiter first(env, order, 1), second(env, order, 2), third(env, order, 3);
+    wait_list list(list_lock);
+    list.add(first);
+    list.add(second);
+    list.add(third);
+    CHECK(list.remove(second));
+    CHECK_FALSE(list.remove(second));
+    list.wake_one(env);
+    CHECK_FALSE(list.remove(first));
+    list.wake_one(env);
+    CHECK(list.empty());
+    env.run_ready();
+    CHECK(order == std::vector<int>{1, 3});
+}
