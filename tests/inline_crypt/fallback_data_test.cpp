@@ -23,7 +23,7 @@ struct workload {
         std::uint64_t start = stack.random.below(8);
         for (;;) {
             const std::size_t size = unit_bytes * (1 + stack.random.below(units_max));
-            if (start + size / sector_size_bytes > stack.device.capacity().value)
+            if (writes.size() == bios_max || start + size / sector_size_bytes > stack.device.capacity().value)
                 return;
             const dun first = random_dun(stack.random);
             auto io = stack.make_write(start, size, key, first);
@@ -33,6 +33,7 @@ struct workload {
         }
     }
 
+    static constexpr std::size_t bios_max = 16;
     const test_key& key;
     std::vector<entry> writes;
 };
