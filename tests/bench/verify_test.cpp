@@ -29,7 +29,7 @@ struct scratch_directory {
 struct encrypted_images {
     scratch_directory directory;
     key_stripes stripes{size_bytes, *data_unit_size::make(4096), 7};
-    benchmark_keys keys = std::move(*benchmark_keys::make(stripes, crypto_mode::aes_256_xts, 3));
+    benchmark_keys keys = *benchmark_keys::make(stripes, crypto_mode::aes_256_xts, 3);
     block_layout layout{&stripes, &keys};
     std::array<std::string, 2> images{directory.path + "/one", directory.path + "/other"};
 
