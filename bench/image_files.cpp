@@ -64,7 +64,8 @@ void check_image_files(const std::string& base, std::span<const std::string> ima
         if (!found)
             continue;
         if (!overwrite)
-            throw unusable(image, "there already; --overwrite replaces it", EEXIST);
+            throw cli::program_error(cli::exit_failed, image, "there already; --overwrite replaces it",
+                                     EEXIST);
         check_replaceable(image, *found);
         for (const auto& other : existing)
             if (other.st_dev == found->st_dev && other.st_ino == found->st_ino)

@@ -99,7 +99,7 @@ run "$programs/blkcrypto" modes
 cat <<TEXT
 
 == The same I/O three ways (about half a minute) ==
-Random 4 KiB reads and writes, 32 in flight, on image files of 256 MiB in $images.
+Random reads and writes of 64 KiB, 32 in flight, on image files of 256 MiB in $images.
 The image is divided among 4 keys; a data unit, the piece that is encrypted by itself, is 4 KiB.
 
   plain      No encryption: what the storage and the block layer cost by themselves. The others are compared to it.
@@ -109,7 +109,7 @@ The image is divided among 4 keys; a data unit, the piece that is encrypted by i
              a read. This is Linux's blk-crypto-fallback.
 
 TEXT
-run "$programs/blkbench" compare --filename "$images/demo.img" --size 256m --rw randrw --bs 4k --iodepth 32 \
+run "$programs/blkbench" compare --filename "$images/demo.img" --size 256m --rw randrw --bs 64k --iodepth 32 \
     --numjobs 1 --runtime 8 --paths plain,inline,fallback --mode aes-256-xts --data-unit-size 4096 --keys 4 \
     --engine ufs-std --seed 1 --overwrite
 

@@ -5,6 +5,8 @@
 // one day.
 
 #include <boost/system/result.hpp>
+#include <cerrno>
+#include <new>
 #include <system_error>
 
 namespace blkcrypto {
@@ -15,6 +17,17 @@ using result = boost::system::result<T, std::error_code>;
 /// The error code of an errno value.
 inline std::error_code make_error(int errno_value) {
     return {errno_value, std::generic_category()};
+}
+
+/// What `make` returns, a result or an error code; ENOMEM instead of std::bad_alloc. No exception crosses a
+/// layer.
+template <typename Maker>
+auto or_no_memory(Maker&& make) -> decltype(make()) {
+    try {
+        return make();
+    } catch (const std::bad_alloc&) {
+        return make_error(ENOMEM);
+    }
 }
 
 } // namespace blkcrypto

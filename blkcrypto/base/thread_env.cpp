@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <thread>
 #include <unistd.h>
 
 namespace blkcrypto {
@@ -49,16 +50,21 @@ result<std::unique_ptr<thread_env>> thread_env::make(env_hooks* hooks) {
     return std::unique_ptr<thread_env>(new thread_env(wake_fd, hooks));
 }
 
+// A poster may still be about to wake this thread, which has run its task long since.
 thread_env::~thread_env() {
+    while (posters_.load() != 0)
+        std::this_thread::yield();
     close(wake_fd_);
 }
 
 void thread_env::post(task& t) noexcept {
+    posters_.fetch_add(1);
     posted_.push(t);
     if (sleeping_.load() && sleeping_.exchange(false)) {
         const std::uint64_t one = 1;
         (void)!write(wake_fd_, &one, sizeof(one));
     }
+    posters_.fetch_sub(1);
 }
 
 std::uint64_t thread_env::now_ns() noexcept {

@@ -60,6 +60,7 @@ class thread_env final : public env {
 
     const int wake_fd_;
     task_mailbox posted_;
+    std::atomic<unsigned> posters_{0};  // threads inside post()
     std::atomic<bool> sleeping_{false}; // set: whoever posts must write to wake_fd_
     std::uint64_t wakes_owed_ = 0;      // writes to wake_fd_ not yet read back
     timer* timers_ = nullptr;           // earliest deadline first

@@ -9,13 +9,11 @@ namespace blkcrypto {
 
 struct queue_limits {
     std::uint32_t logical_block_size_bytes = 512; // start and length of every bio are multiples of it
-    std::uint32_t io_size_max_bytes = 1U << 30;   // of one bio
     std::uint32_t memory_alignment_bytes = 1;     // of segments, for full speed: others work
 
     /// blk_stack_limits(): what holds for a device on top of `lower`.
     void intersect(const queue_limits& lower) noexcept {
         logical_block_size_bytes = std::max(logical_block_size_bytes, lower.logical_block_size_bytes);
-        io_size_max_bytes = std::min(io_size_max_bytes, lower.io_size_max_bytes);
         memory_alignment_bytes = std::max(memory_alignment_bytes, lower.memory_alignment_bytes);
     }
 };

@@ -120,7 +120,7 @@ result<std::unique_ptr<skcipher>> make_skcipher(crypto_mode mode, unsigned lanes
     const skcipher_implementation* implementation = selected_implementation(mode);
     if (implementation == nullptr)
         return make_error(ENOPKG);
-    return implementation->make(lanes);
+    return or_no_memory([&] { return implementation->make(lanes); });
 }
 
 } // namespace blkcrypto

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <new>
 
 namespace blkcrypto {
 namespace {
@@ -330,12 +329,10 @@ result<std::unique_ptr<block_queue>> inline_crypto_device::make_queue(env& e, co
     auto lower = lower_.make_queue(e, options);
     if (lower.has_error())
         return lower.error();
-    try {
+    return or_no_memory([&]() -> result<std::unique_ptr<block_queue>> {
         return std::unique_ptr<block_queue>(
             new inline_crypto_queue(*this, engine_, std::move(*lower), options, std::move(*memory)));
-    } catch (const std::bad_alloc&) {
-        return make_error(ENOMEM);
-    }
+    });
 }
 
 // What the profile says, less the modes this build cannot do.

@@ -2,7 +2,6 @@
 #include "blkcrypto/inline_crypt/crypto_fallback.hpp"
 
 #include <cerrno>
-#include <new>
 
 namespace blkcrypto {
 namespace {
@@ -33,12 +32,10 @@ result<std::unique_ptr<crypto_fallback>> crypto_fallback::make(env& e, std::uniq
     auto reserve = bounce_pool::make(reserve_bytes);
     if (reserve.has_error())
         return reserve.error();
-    try {
+    return or_no_memory([&]() -> result<std::unique_ptr<crypto_fallback>> {
         return std::unique_ptr<crypto_fallback>(
             new crypto_fallback(std::move(tfms), options, std::move(*reserve)));
-    } catch (const std::bad_alloc&) {
-        return make_error(ENOMEM);
-    }
+    });
 }
 
 std::error_code crypto_fallback::start_using_key(env& e, const key_request& key) {

@@ -5,7 +5,6 @@
 
 #include <bit>
 #include <cerrno>
-#include <new>
 
 namespace blkcrypto {
 namespace {
@@ -30,11 +29,9 @@ result<std::unique_ptr<crypto_profile>> crypto_profile::make(env& e, const crypt
         return make_error(EINVAL);
     if (!e.allow_allocation(profile_slots, num_slots * sizeof(keyslot)))
         return make_error(ENOMEM);
-    try {
+    return or_no_memory([&]() -> result<std::unique_ptr<crypto_profile>> {
         return std::unique_ptr<crypto_profile>(new crypto_profile(capabilities, num_slots, ops));
-    } catch (const std::bad_alloc&) {
-        return make_error(ENOMEM);
-    }
+    });
 }
 
 // --- lookup ---

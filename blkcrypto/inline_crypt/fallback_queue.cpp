@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <new>
 
 namespace blkcrypto {
 namespace {
@@ -28,12 +27,10 @@ result<std::unique_ptr<fallback_queue>> fallback_queue::make(crypto_fallback& fa
     auto bounce = bounce_pool::make(bounce_bytes);
     if (bounce.has_error())
         return bounce.error();
-    try {
+    return or_no_memory([&]() -> result<std::unique_ptr<fallback_queue>> {
         return std::unique_ptr<fallback_queue>(
             new fallback_queue(fallback, capacity, lower, options, std::move(*bounce)));
-    } catch (const std::bad_alloc&) {
-        return make_error(ENOMEM);
-    }
+    });
 }
 
 fallback_queue::fallback_queue(crypto_fallback& fallback, sector capacity, block_queue& lower,
@@ -59,6 +56,7 @@ void fallback_queue::submit(bio& source) noexcept {
     const blk_status verdict = check(source);
     if (verdict != blk_status::ok) [[unlikely]] {
         source.set_status(verdict);
+        source.enter_stage(bio_stage::done, env_);
         return ended_.push(source);
     }
     job* free_job = waiting_sources_.empty() ? jobs_.try_get() : nullptr;

@@ -61,7 +61,9 @@ result<std::unique_ptr<tfm_source>> make_keyslot_tfms(env& e, unsigned num_slots
     auto profile = crypto_profile::make(e, fallback_capabilities(), num_slots, **slots);
     if (profile.has_error())
         return profile.error();
-    return std::unique_ptr<tfm_source>(new keyslot_tfms(std::move(*slots), std::move(*profile)));
+    return or_no_memory([&]() -> result<std::unique_ptr<tfm_source>> {
+        return std::make_unique<keyslot_tfms>(std::move(*slots), std::move(*profile));
+    });
 }
 
 } // namespace blkcrypto

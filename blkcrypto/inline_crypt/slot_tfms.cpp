@@ -4,7 +4,6 @@
 #include "blkcrypto/base/log.hpp"
 
 #include <cerrno>
-#include <new>
 #include <string>
 
 namespace blkcrypto {
@@ -31,8 +30,10 @@ result<std::unique_ptr<slot_tfms>> slot_tfms::make(env& e, unsigned num_slots, u
     if (blank_key.has_error() || scratch_key.has_error())
         return make_error(ENOMEM);
     e.fill_random(blank_key->writable());
-    return std::unique_ptr<slot_tfms>(
-        new slot_tfms(num_slots, lanes, std::move(*blank_key), std::move(*scratch_key)));
+    return or_no_memory([&]() -> result<std::unique_ptr<slot_tfms>> {
+        return std::unique_ptr<slot_tfms>(
+            new slot_tfms(num_slots, lanes, std::move(*blank_key), std::move(*scratch_key)));
+    });
 }
 
 std::error_code slot_tfms::add_mode(env& e, crypto_mode mode) {
@@ -43,7 +44,7 @@ std::error_code slot_tfms::add_mode(env& e, crypto_mode mode) {
     const env_lock lock(e, adding_);
     if (has_mode(mode))
         return {};
-    auto row = make_row(e, mode);
+    auto row = or_no_memory([&] { return make_row(e, mode); });
     if (row.has_error()) {
         if (row.error().value() == ENOPKG)
             warn_missing(*find_mode(mode));

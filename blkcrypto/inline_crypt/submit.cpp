@@ -82,6 +82,7 @@ void submit_queue::submit_encrypted(bio& b) noexcept {
 
 void submit_queue::refuse(bio& b, blk_status why) noexcept {
     b.set_status(why);
+    b.enter_stage(bio_stage::done, lower_->environment());
     ++refused_in_flight_;
     refused_.push(b);
 }

@@ -81,7 +81,7 @@ struct fixture {
 
 } // namespace
 
-// --- hits, misses and victims
+// --- hits, misses and victims ---
 
 TEST_CASE("a hit does not reprogram, whether the slot is in use or idle") {
     fixture f(2);
@@ -165,7 +165,7 @@ TEST_CASE("slots, keys and victims are those of a simple model, whatever is got 
     }
 }
 
-// --- waiting
+// --- waiting ---
 
 TEST_CASE("with all slots in use the asker parks and a put wakes it") {
     fixture f(2);
@@ -238,7 +238,7 @@ TEST_CASE("a waiter that was woken and finds its key in a slot passes the wake o
     CHECK(f.profile->get_keyslot(f.keys[3], second).slot.value == a);
 }
 
-// --- failed programs
+// --- failed programs ---
 
 TEST_CASE("a failed program gives its status and leaves the slot to the next key") {
     fixture f(1);
@@ -279,7 +279,7 @@ TEST_CASE("a failed program wakes the next waiter") {
     CHECK(f.try_get(f.keys[2], good) == acquire_outcome::ready);
 }
 
-// --- eviction
+// --- eviction ---
 
 TEST_CASE("evicting an idle key blanks its slot, which keeps its place among the idle ones") {
     fixture f(2);
@@ -346,7 +346,7 @@ TEST_CASE("a slot whose key was evicted in use wakes a waiter when it is put") {
     CHECK(f.ops.take_seen().empty()); // the new key stays
 }
 
-// --- engines without slots, resets, limits
+// --- engines without slots, resets, limits ---
 
 TEST_CASE("a profile without slots is always ready and evicts from no slot in particular") {
     fixture f(0);

@@ -27,7 +27,7 @@ bool is_untouched(fallback_stack& stack) {
 
 } // namespace
 
-// --- refused before any I/O
+// --- refused before any I/O ---
 
 TEST_CASE("segments that cut a data unit end with inval before any I/O") {
     fallback_stack stack;
@@ -146,7 +146,7 @@ TEST_CASE("a write of units larger than all bounce memory ends with resource ins
     CHECK(smaller->ended_with(blk_status::ok));
 }
 
-// --- device errors
+// --- device errors ---
 
 TEST_CASE("several encrypted bios end their source once, after the last, with the first error") {
     fallback_stack stack({.order = completion_order::manual,
@@ -210,7 +210,7 @@ TEST_CASE("a read error is passed on and nothing is decrypted") {
     }
 }
 
-// --- keys the cipher refuses
+// --- keys the cipher refuses ---
 
 TEST_CASE("a key with equal halves fails its bios and no others") {
     fallback_stack stack({.keyslots = 1});

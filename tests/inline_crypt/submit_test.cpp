@@ -73,7 +73,7 @@ test_key make_fresh_key(fallback_stack& stack, std::uint64_t stream) {
 
 } // namespace
 
-// --- which way
+// --- which way ---
 
 TEST_CASE("a device that encrypts natively gets the bio as it is, the fallback all others") {
     fallback_stack stack;
@@ -138,7 +138,7 @@ TEST_CASE("without native encryption and without fallback a bio ends with notsup
     CHECK_FALSE(evict_key(stack.env, stack.device, nullptr, *key.key));
 }
 
-// --- submit, poll, wait
+// --- submit, poll, wait ---
 
 TEST_CASE("submit runs no end_io, in_flight counts sources, and poll returns how many ended") {
     fallback_stack stack({.order = completion_order::shuffled,
@@ -241,7 +241,7 @@ TEST_CASE("the stages of a bio add up to its whole time, and each that was passe
     }
 }
 
-// --- eviction
+// --- eviction ---
 
 TEST_CASE("a key evicted while a bio is decrypted is EBUSY, the data is right and the key is gone after") {
     fallback_stack stack(
