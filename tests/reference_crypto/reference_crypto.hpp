@@ -15,10 +15,11 @@ namespace reference_crypto {
 inline constexpr std::size_t iv_bytes = 32;
 
 /// Modes are spelled as on blkcrypto's command lines ("aes-256-xts"); "aes-128-xts" is known as well.
+/// AES is nettle's, SM4 is libgcrypt's.
 bool supports(std::string_view mode_name);
 
 /// Encrypts one whole data unit in place. False: the mode is not known, or the key or the unit has a length
-/// that the mode cannot have; `in_out` is untouched then.
+/// that the mode cannot have, or the library lacks it; `in_out` is untouched then.
 bool encrypt_unit(std::string_view mode_name, std::span<const std::uint8_t> key,
                   const std::array<std::uint8_t, iv_bytes>& iv_le, std::span<std::uint8_t> in_out);
 
