@@ -128,10 +128,7 @@ class event_source {
 /// reclaim through the filesystem, not enter the filesystem, not start I/O, not sleep at all.
 enum class io_context : std::uint8_t { kernel, nofs, noio, atomic };
 
-/// A kind of memory that is allocated: named by whoever allocates it.
-struct allocation_class {
-    const char* name;
-};
+using allocation_class = resource_class;
 
 /// Places in the code where another order of events is possible.
 enum class hook_point : std::uint8_t { keyslot_try_get, keyslot_put, wait_begin, wake };
@@ -141,7 +138,8 @@ class env_hooks {
     virtual ~env_hooks() = default;
     virtual void before_lock(mutex&, io_context) noexcept {}
     virtual void after_unlock(mutex&, io_context) noexcept {}
-    virtual void reached(hook_point, io_context) noexcept {}
+    /// `what`: the keyslots, or what is waited for.
+    virtual void reached(hook_point, const resource_class& /*what*/, io_context) noexcept {}
     /// False makes the allocation fail.
     virtual bool allow_allocation(const allocation_class&, std::size_t /*bytes*/, io_context) noexcept {
         return true;
@@ -166,8 +164,12 @@ class env : public executor {
     /// Runs what was posted and timers that are due, on the owning thread. The number of tasks run.
     virtual unsigned run_ready() noexcept = 0;
 
-    /// Blocks the owning thread until something was posted, a timer is due or a source has events.
-    virtual void sleep() noexcept = 0;
+    /// Blocks the owning thread until something was posted, a timer is due or a source has events. Not while
+    /// it has completions that were collected and not run: their queue has to be polled first.
+    void sleep() noexcept {
+        if (!has_collected())
+            do_sleep();
+    }
 
     /// Runs `t` on the owning thread once now_ns() >= deadline_ns. Not for a timer that is armed already.
     virtual void arm(timer& t, std::uint64_t deadline_ns) noexcept = 0;
@@ -207,9 +209,9 @@ class env : public executor {
         return context_;
     }
 
-    void reached(hook_point point) noexcept {
+    void reached(hook_point point, const resource_class& what) noexcept {
         if (hooks_ != nullptr) [[unlikely]]
-            hooks_->reached(point, context_);
+            hooks_->reached(point, what, context_);
     }
 
     /// Asked before memory is allocated; false means: behave as if there were none.
@@ -221,6 +223,8 @@ class env : public executor {
     explicit env(env_hooks* hooks) noexcept : hooks_(hooks) {}
 
   private:
+    virtual void do_sleep() noexcept = 0;
+
     friend class io_context_scope;
     env_hooks* hooks_;
     io_context context_ = io_context::kernel;

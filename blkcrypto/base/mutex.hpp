@@ -21,10 +21,12 @@
 
 namespace blkcrypto {
 
-/// All locks that play the same part, as in the kernel's lockdep.
-struct lock_class {
+/// All locks, pools or pieces of memory that play the same part, as the lock classes of the kernel's lockdep:
+/// what the hooks of env are told about.
+struct resource_class {
     const char* name;
 };
+using lock_class = resource_class;
 
 class BLKCRYPTO_CAPABILITY("mutex") mutex {
   public:

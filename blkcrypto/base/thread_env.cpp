@@ -106,7 +106,7 @@ unsigned thread_env::run_due_timers() noexcept {
     return count;
 }
 
-void thread_env::sleep() noexcept {
+void thread_env::do_sleep() noexcept {
     sleeping_.store(true);
     if (posted_.empty()) {
         const std::int64_t timeout = timeout_ns();

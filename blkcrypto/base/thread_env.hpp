@@ -41,7 +41,7 @@ class thread_env final : public env {
     std::uint64_t now_ns() noexcept override;
     void fill_random(bytes_span bytes) noexcept override;
     unsigned run_ready() noexcept override;
-    void sleep() noexcept override;
+    void do_sleep() noexcept override;
     void arm(timer& t, std::uint64_t deadline_ns) noexcept override;
     void cancel(timer& t) noexcept override;
     std::error_code watch(event_source& source) noexcept override;

@@ -34,7 +34,7 @@ class wait_list {
 
     /// The caller must try its resource once more, and call wake_one() if it got it.
     void add(waiter& w) noexcept {
-        w.owner().reached(hook_point::wait_begin);
+        w.owner().reached(hook_point::wait_begin, mutex_.kind());
         const env_lock lock(w.owner(), mutex_);
         waiting_.push(w);
         count_.fetch_add(1);
@@ -44,7 +44,7 @@ class wait_list {
     void wake_one(env& current) noexcept {
         if (count_.load() == 0) [[likely]]
             return;
-        current.reached(hook_point::wake);
+        current.reached(hook_point::wake, mutex_.kind());
         waiter* first = nullptr;
         {
             const env_lock lock(current, mutex_);

@@ -30,9 +30,11 @@ void bio::prepare(bio_op operation, sector start, std::span<const bio_vec> memor
     fua = preflush = false;
     status = blk_status::ok;
     segments = memory;
-    iter = {start, 0, 0, 0};
+    std::uint64_t size_bytes = 0;
     for (const auto& segment : memory)
-        iter.size_bytes += segment.length_bytes;
+        size_bytes += segment.length_bytes;
+    // More than a bio can be becomes a size that no queue takes, not a smaller bio.
+    iter = {start, static_cast<std::uint32_t>(std::min<std::uint64_t>(size_bytes, UINT32_MAX)), 0, 0};
     crypt = {};
     observer = &told;
     stamps = nullptr;

@@ -55,6 +55,8 @@ blk_status block_queue::check(const bio& b) const noexcept {
         if (!segments_are_whole_units(b, b.crypt.unit_size()))
             return blk_status::inval;
     }
+    if (b.op == bio_op::flush && b.has_data())
+        return blk_status::inval;
     const std::uint64_t block_mask = limits_.logical_block_size_bytes - 1;
     const std::uint64_t sectors = b.iter.size_bytes >> sector_bits;
     if (((to_bytes(b.iter.start).value | b.iter.size_bytes) & block_mask) != 0)
@@ -77,8 +79,7 @@ unsigned block_queue::wait() noexcept {
         const unsigned ended = poll();
         if (ended != 0)
             return ended;
-        if (!env_.has_collected())
-            env_.sleep();
+        env_.sleep();
     }
     return 0;
 }

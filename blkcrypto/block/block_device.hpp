@@ -87,8 +87,8 @@ class block_queue {
     env& environment() const noexcept { return env_; }
 
     /// Makes memory known to the queue, so that bios in it (bio_vec::buffer) cost less. A queue that has no
-    /// use for it, or no room, gives unregistered_buffer: only speed differs. The memory stays valid until
-    /// the queue ends.
+    /// use for it, or no room, gives unregistered_buffer: only speed differs. It stays valid as long as bios
+    /// use it.
     virtual buffer_id register_buffer([[maybe_unused]] bytes_span memory) noexcept {
         return unregistered_buffer;
     }

@@ -14,6 +14,8 @@ namespace blkcrypto {
 namespace {
 
 constexpr allocation_class queue_memory{"inline_crypto_queue"};
+constexpr resource_class command_pool{"inline_crypto_queue.commands"};
+constexpr resource_class engine_memory{"inline_crypto_queue.memory"};
 constexpr std::uint64_t ns_per_s = 1'000'000'000;
 
 // The engine itself: what all queues share.
@@ -123,8 +125,10 @@ class inline_crypto_queue final : public block_queue {
 
 void inline_crypto_queue::do_submit(bio& b) noexcept {
     command* free_command = waiting_sources_.empty() ? commands_.try_get() : nullptr;
-    if (free_command == nullptr)
+    if (free_command == nullptr) {
+        environment().reached(hook_point::wait_begin, command_pool);
         return waiting_sources_.push(b);
+    }
     start(*free_command, b);
 }
 
@@ -141,8 +145,10 @@ void inline_crypto_queue::start(command& c, bio& source) noexcept {
     c.at_dun = source.crypt.first_dun;
     if (source.op == bio_op::read)
         return get_slot(c);
-    if (!waiting_writes_.empty() || !try_start_write(c))
+    if (!waiting_writes_.empty() || !try_start_write(c)) {
+        environment().reached(hook_point::wait_begin, engine_memory);
         waiting_writes_.push(c);
+    }
 }
 
 // Memory before the slot: nobody holds a slot while it waits for memory.
@@ -181,10 +187,15 @@ void inline_crypto_queue::have_slot(command& c) noexcept {
 }
 
 void inline_crypto_queue::retry(command& c) noexcept {
-    if (c.source->op == bio_op::read)
-        return get_slot(c);
-    if (!try_start_write(c))
+    const io_context_scope noio(environment(), io_context::noio);
+    if (c.source->op == bio_op::read) {
+        get_slot(c);
+    } else if (!try_start_write(c)) {
+        environment().reached(hook_point::wait_begin, engine_memory);
         waiting_writes_.push(c);
+        engine_.profile->pass_on_wake(environment());
+    }
+    ring_doorbell();
 }
 
 void inline_crypto_queue::encrypt_next_piece(command& c) noexcept {
@@ -198,6 +209,8 @@ void inline_crypto_queue::encrypt_next_piece(command& c) noexcept {
     for_engine_.push(c);
 }
 
+// At the end of each poll, and at once from a task: the poll that runs it may be that of another queue of the
+// env.
 void inline_crypto_queue::ring_doorbell() noexcept {
     if (batch_.in_flight || for_engine_.empty())
         return;
@@ -239,6 +252,7 @@ void inline_crypto_queue::back_from_engine() noexcept {
         const bool programmed = std::exchange(c.was_programmed, false);
         environment().arm(c.delay, engine_.finish_time(environment().now_ns(), c.piece_bytes, programmed));
     }
+    ring_doorbell();
 }
 
 void inline_crypto_queue::engine_done(command& c) noexcept {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/inline_crypt/crypto_fallback.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace blkcrypto {
 namespace {
 
+constexpr lock_class lanes_lock_class{"crypto_fallback.lanes"};
 constexpr lock_class reserve_lock_class{"crypto_fallback.reserve"};
 constexpr lock_class reserve_waiting_class{"crypto_fallback.reserve.waiting"};
 constexpr allocation_class reserve_memory{"crypto_fallback.reserve"};
@@ -14,9 +16,10 @@ constexpr allocation_class reserve_memory{"crypto_fallback.reserve"};
 
 crypto_fallback::crypto_fallback(std::unique_ptr<tfm_source> tfms, const fallback_options& options,
                                  bounce_pool&& reserve)
-    : tfms_(std::move(tfms)), options_(options), next_lane_(options.decrypt_workers),
-      reserve_chunk_bytes_max_(reserve.chunk_bytes_max()), reserve_lock_(reserve_lock_class),
-      reserve_(std::move(reserve)), reserve_waiting_(reserve_waiting_class) {
+    : tfms_(std::move(tfms)), options_(options), lanes_lock_(lanes_lock_class),
+      lanes_taken_(options.decrypt_workers, true), reserve_chunk_bytes_max_(reserve.chunk_bytes_max()),
+      reserve_lock_(reserve_lock_class), reserve_(std::move(reserve)),
+      reserve_waiting_(reserve_waiting_class) {
     for (unsigned worker = 0; worker < options.decrypt_workers; ++worker)
         worker_lanes_.emplace_back(worker);
 }
@@ -42,6 +45,22 @@ std::error_code crypto_fallback::start_using_key(env& e, const key_request& key)
     if (!supports(key.config()))
         return make_error(EOPNOTSUPP);
     return tfms_->start_using(e, key.config());
+}
+
+unsigned crypto_fallback::take_lane_index() {
+    const plain_lock lock(lanes_lock_);
+    const auto found = std::ranges::find(lanes_taken_, false);
+    const auto index = static_cast<unsigned>(found - lanes_taken_.begin());
+    if (found == lanes_taken_.end())
+        lanes_taken_.push_back(true);
+    else
+        *found = true;
+    return index;
+}
+
+void crypto_fallback::give_lane_index_back(unsigned index) noexcept {
+    const plain_lock lock(lanes_lock_);
+    lanes_taken_[index] = false;
 }
 
 bounce_chunk crypto_fallback::try_get_reserve(env& e, std::uint32_t wanted_bytes,

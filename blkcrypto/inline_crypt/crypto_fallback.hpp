@@ -8,7 +8,6 @@
 #include "blkcrypto/inline_crypt/bounce_pool.hpp"
 #include "blkcrypto/inline_crypt/tfm_source.hpp"
 
-#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -54,8 +53,10 @@ class crypto_fallback {
     /// False if the waiter was woken already: then the wake has to be passed on.
     bool leave_reserve_line(waiter& w) noexcept { return reserve_waiting_.remove(w); }
 
-    /// A lane index for a new queue; the first ones belong to the workers.
-    unsigned new_lane_index() noexcept { return next_lane_.fetch_add(1); }
+    /// The least lane index that nobody has, for a queue while it lives; the first ones belong to the
+    /// workers.
+    unsigned take_lane_index();
+    void give_lane_index_back(unsigned index) noexcept;
     cipher_lane& worker_lane(unsigned worker) noexcept { return worker_lanes_[worker]; }
 
   private:
@@ -64,7 +65,8 @@ class crypto_fallback {
     const std::unique_ptr<tfm_source> tfms_;
     const fallback_options options_;
     std::vector<cipher_lane> worker_lanes_;
-    std::atomic<unsigned> next_lane_;
+    mutex lanes_lock_;
+    std::vector<bool> lanes_taken_ BLKCRYPTO_GUARDED_BY(lanes_lock_);
     const std::uint32_t reserve_chunk_bytes_max_;
     mutex reserve_lock_;
     bounce_pool reserve_ BLKCRYPTO_GUARDED_BY(reserve_lock_);

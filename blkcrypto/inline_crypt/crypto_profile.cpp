@@ -11,6 +11,7 @@ namespace {
 
 constexpr lock_class profile_lock{"crypto_profile"};
 constexpr lock_class profile_waiting{"crypto_profile.waiting"};
+constexpr resource_class profile_keyslots{"crypto_profile.keyslots"};
 constexpr allocation_class profile_slots{"crypto_profile.slots"};
 
 } // namespace
@@ -74,7 +75,7 @@ crypto_profile::slot_number crypto_profile::find_and_get(const key_request& key)
 keyslot_grant crypto_profile::get_keyslot(const key_request& key, acquire_context& asker) noexcept {
     if (slots_.empty())
         return {acquire_outcome::ready};
-    asker.environment.reached(hook_point::keyslot_try_get);
+    asker.environment.reached(hook_point::keyslot_try_get, profile_keyslots);
     const slot_number number = find_and_get(key);
     if (number == no_slot)
         return get_slowly(key, asker);
@@ -132,7 +133,7 @@ void crypto_profile::pass_on_wake(env& e) noexcept {
 void crypto_profile::put_keyslot(env& e, keyslot_index slot) noexcept {
     if (slots_.empty())
         return;
-    e.reached(hook_point::keyslot_put);
+    e.reached(hook_point::keyslot_put, profile_keyslots);
     keyslot& released = slots_[slot.value];
     released.released_at.store(e.order_stamp(), std::memory_order_relaxed);
     const std::uint64_t before = released.word.fetch_sub(1);
@@ -241,19 +242,30 @@ std::error_code crypto_profile::evict(const key_request& key) noexcept {
 }
 
 std::error_code crypto_profile::reprogram_all_keys(acquire_context& asker) noexcept {
-    const env_lock lock(asker.environment, lock_);
     std::error_code first_error;
-    for (slot_number i = 0; i < slots_.size(); ++i) {
-        const key_request* key = slots_[i].key.load();
-        if (key == nullptr)
-            continue;
-        const std::error_code error = ops_.keyslot_program(*key, {i}, asker);
-        if (error)
-            unlink(i);
-        if (!first_error)
-            first_error = error;
+    {
+        const env_lock lock(asker.environment, lock_);
+        for (slot_number i = 0; i < slots_.size(); ++i) {
+            const std::error_code error = reprogram(i, asker);
+            if (!first_error)
+                first_error = error;
+        }
     }
+    pass_on_wake(asker.environment);
     return first_error;
+}
+
+std::error_code crypto_profile::reprogram(slot_number number, acquire_context& asker) noexcept {
+    const key_request* key = slots_[number].key.load();
+    if (key == nullptr)
+        return {};
+    const bool was_idle = try_claim(slots_[number]);
+    const std::error_code error = ops_.keyslot_program(*key, {number}, asker);
+    if (error)
+        unlink(number);
+    if (was_idle)
+        slots_[number].word.fetch_sub(claimed);
+    return error;
 }
 
 } // namespace blkcrypto

@@ -67,9 +67,12 @@ class crypto_profile {
     /// says.
     std::error_code evict_key(env& e, const key_request& key) noexcept;
 
-    /// blk_crypto_reprogram_all_keys(): after the engine was reset. The first error; a key that could not be
-    /// programmed is forgotten.
+    /// blk_crypto_reprogram_all_keys(): after the engine was reset, before it crypts again: slots in use are
+    /// programmed in place. The first error; a key that could not be programmed is forgotten.
     std::error_code reprogram_all_keys(acquire_context& asker) noexcept;
+
+    /// For an asker that was woken and then could not, or need not, use the slot: the wake goes to the next.
+    void pass_on_wake(env& e) noexcept;
 
   private:
     using slot_number = std::uint16_t;
@@ -105,9 +108,9 @@ class crypto_profile {
     void link(slot_number number, const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
     void unlink(slot_number number) noexcept BLKCRYPTO_REQUIRES(lock_);
     std::error_code evict(const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
+    std::error_code reprogram(slot_number number, acquire_context& asker) noexcept BLKCRYPTO_REQUIRES(lock_);
     void blank_released(env& e, slot_number number) noexcept BLKCRYPTO_EXCLUDES(lock_);
     bool any_idle() const noexcept;
-    void pass_on_wake(env& e) noexcept;
 
     const crypto_capabilities capabilities_;
     crypto_ll_ops& ops_;

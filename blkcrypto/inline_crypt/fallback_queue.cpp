@@ -11,6 +11,8 @@ namespace blkcrypto {
 namespace {
 
 constexpr allocation_class queue_memory{"fallback_queue"};
+constexpr resource_class job_pool{"fallback_queue.jobs"};
+constexpr resource_class bounce_memory{"fallback_queue.bounce"};
 
 // A 4 KiB write needs one encrypted bio; large ones more when bounce memory is in pieces.
 constexpr unsigned pieces_per_job = 2;
@@ -36,7 +38,7 @@ result<std::unique_ptr<fallback_queue>> fallback_queue::make(crypto_fallback& fa
 fallback_queue::fallback_queue(crypto_fallback& fallback, sector capacity, block_queue& lower,
                                const queue_options& options, bounce_pool&& bounce)
     : fallback_(fallback), lower_(lower), env_(lower.environment()), capacity_(capacity),
-      lane_(fallback.new_lane_index()), bounce_(std::move(bounce)),
+      lane_(fallback.take_lane_index()), bounce_(std::move(bounce)),
       bounce_buffer_(bounce_.region().empty() ? unregistered_buffer
                                               : lower.register_buffer(bounce_.region())),
       jobs_(std::max(options.depth, 1U), *this),
@@ -47,11 +49,13 @@ fallback_queue::~fallback_queue() {
     assert(in_flight_ == 0 && jobs_.is_whole() && pieces_.is_whole());
     while (reserve_waiter_.queued) // not in line any more, but posted
         env_.run_ready();
+    fallback_.give_lane_index_back(lane_.index());
 }
 
 // --- sources ---
 
 void fallback_queue::submit(bio& source) noexcept {
+    const io_context_scope noio(env_, io_context::noio);
     ++in_flight_;
     const blk_status verdict = check(source);
     if (verdict != blk_status::ok) [[unlikely]] {
@@ -60,8 +64,10 @@ void fallback_queue::submit(bio& source) noexcept {
         return ended_.push(source);
     }
     job* free_job = waiting_sources_.empty() ? jobs_.try_get() : nullptr;
-    if (free_job == nullptr)
+    if (free_job == nullptr) {
+        env_.reached(hook_point::wait_begin, job_pool);
         return waiting_sources_.push(source);
+    }
     start(*free_job, source);
 }
 
@@ -74,6 +80,8 @@ blk_status fallback_queue::check(const bio& source) const noexcept {
         warned("I/O with a key that start_using_key() was not called for");
         return blk_status::ioerr;
     }
+    if (source.op == bio_op::flush)
+        return blk_status::inval; // it has data, or it would not be here
     if (!segments_are_whole_units(source, config.unit_size))
         return fallback_.options().misaligned;
     const std::uint64_t sectors = source.iter.size_bytes >> sector_bits;
@@ -90,7 +98,6 @@ void fallback_queue::start(job& j, bio& source) noexcept {
     j.at = source.iter;
     j.at_dun = source.crypt.first_dun;
     j.pieces = 0;
-    j.needs_flush = source.preflush;
     j.status = blk_status::ok;
     if (source.op == bio_op::write) {
         j.step = job_step::write;
@@ -109,21 +116,28 @@ void fallback_queue::start(job& j, bio& source) noexcept {
 }
 
 void fallback_queue::run(job& j, unsigned worker) noexcept {
-    switch (j.step) {
-    case job_step::write:
-        if (!write(j))
-            wait_for_memory(j);
-        return;
-    case job_step::read:
-        return read(j);
-    case job_step::decrypt_on_worker:
+    if (j.step == job_step::decrypt_on_worker) {
         decrypt(j, fallback_.worker_lane(worker));
         j.step = job_step::finish;
         return env_.post(j);
-    case job_step::finish:
-        fallback_.tfms().release(env_, j.lease);
-        return finish(j);
     }
+    const io_context_scope noio(env_, io_context::noio);
+    if (j.step == job_step::finish) {
+        fallback_.tfms().release(env_, j.lease);
+        finish(j);
+    } else if (j.step == job_step::read) {
+        read(j);
+        give_to_workers();
+    } else if (!write(j)) {
+        wait_for_memory(j);
+    }
+}
+
+// At the end of each poll, and at once from a task: the poll that runs it may be that of another queue of the
+// env.
+void fallback_queue::give_to_workers() noexcept {
+    if (!for_workers_.empty())
+        fallback_.options().decrypt_executor->post_all(for_workers_);
 }
 
 void fallback_queue::submit_lower(bio& b) noexcept {
@@ -188,7 +202,7 @@ bool fallback_queue::write_with(job& j, const skcipher& tfm) noexcept {
         p->segment = {p->chunk.data, bytes, p->from_reserve ? unregistered_buffer : bounce_buffer_};
         p->encrypted.prepare(bio_op::write, start, {&p->segment, 1}, *p);
         p->encrypted.fua = source.fua;
-        p->encrypted.preflush = std::exchange(j.needs_flush, false);
+        p->encrypted.preflush = source.preflush; // of each: they go out side by side
         ++j.pieces;
         submit_lower(p->encrypted);
     }
@@ -213,6 +227,7 @@ fallback_queue::piece* fallback_queue::try_get_piece(job& j) noexcept {
 }
 
 void fallback_queue::wait_for_memory(job& j) noexcept {
+    env_.reached(hook_point::wait_begin, bounce_memory);
     j.source->enter_stage(bio_stage::bounce_wait, env_);
     waiting_writes_.push(j);
     wait_for_reserve(j);
@@ -292,15 +307,19 @@ void fallback_queue::decrypt(job& j, cipher_lane& lane) noexcept {
 // --- poll ---
 
 unsigned fallback_queue::poll() noexcept {
+    go_on();
+    const unsigned ended = ended_.run();
+    in_flight_ -= ended;
+    return ended;
+}
+
+void fallback_queue::go_on() noexcept {
+    const io_context_scope noio(env_, io_context::noio);
     if (memory_came_free_)
         resume_writes();
     if (!waiting_sources_.empty())
         start_waiting_sources();
-    if (!for_workers_.empty())
-        fallback_.options().decrypt_executor->post_all(for_workers_);
-    const unsigned ended = ended_.run();
-    in_flight_ -= ended;
-    return ended;
+    give_to_workers();
 }
 
 void fallback_queue::resume_writes() noexcept {

@@ -60,7 +60,6 @@ class fallback_queue {
         dun at_dun;
         unsigned pieces = 0; // encrypted bios that have not ended
         bool has_pieces_left = false;
-        bool needs_flush = false; // the source's preflush, until the first encrypted bio has taken it over
         blk_status status = blk_status::ok; // the first error
         tfm_lease lease;                    // while a worker decrypts
         bio plain_read;                     // the source without its context
@@ -85,7 +84,7 @@ class fallback_queue {
         void run(unsigned) noexcept override {
             queued = false;
             owes_wake = true;
-            queue.memory_came_free_ = true;
+            queue.resume_writes(); // not left to the next poll: this may be that of another queue of the env
         }
 
         fallback_queue& queue;
@@ -115,7 +114,9 @@ class fallback_queue {
     void read(job& j) noexcept;
     void decrypt(job& j, cipher_lane& lane) noexcept;
 
+    void go_on() noexcept;
     void resume_writes() noexcept;
+    void give_to_workers() noexcept;
     void start_waiting_sources() noexcept;
     tfm_grant acquire_tfm(job& j) noexcept;
 

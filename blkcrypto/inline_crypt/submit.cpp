@@ -35,8 +35,7 @@ std::error_code start_using_key(env& e, block_device& device, crypto_fallback* f
     return fallback->start_using_key(e, key);
 }
 
-std::error_code evict_key(env& e, block_device& device, crypto_fallback* fallback,
-                          const key_request& key) noexcept {
+std::error_code evict_key(env& e, block_device& device, crypto_fallback* fallback, const key_request& key) {
     std::error_code error;
     if (config_supported_natively(device, key.config()))
         error = device.profile()->evict_key(e, key);
@@ -110,8 +109,7 @@ unsigned submit_queue::wait() noexcept {
         const unsigned ended = poll();
         if (ended != 0)
             return ended;
-        if (!lower_->environment().has_collected())
-            lower_->environment().sleep();
+        lower_->environment().sleep();
     }
     return 0;
 }

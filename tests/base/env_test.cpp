@@ -59,8 +59,9 @@ TEST_CASE("hooks may refuse an allocation") {
 TEST_CASE("hooks see the points of the code and give the order stamps") {
     recording_hooks hooks;
     test::simulated_env env(test::test_seed(), &hooks);
-    env.reached(hook_point::keyslot_put);
-    CHECK(hooks.seen == std::vector<std::string>{"reached 1"});
+    constexpr resource_class slots{"some slots"};
+    env.reached(hook_point::keyslot_put, slots);
+    CHECK(hooks.seen == std::vector<std::string>{"reached 1 of some slots"});
     CHECK(env.order_stamp() == 1);
     CHECK(env.order_stamp() == 2);
 }

@@ -16,8 +16,8 @@ struct recording_hooks final : env_hooks {
 
     void before_lock(mutex& m, io_context context) noexcept override { note_lock("lock ", m, context); }
     void after_unlock(mutex& m, io_context context) noexcept override { note_lock("unlock ", m, context); }
-    void reached(hook_point point, io_context) noexcept override {
-        seen.push_back("reached " + std::to_string(static_cast<int>(point)));
+    void reached(hook_point point, const resource_class& what, io_context) noexcept override {
+        seen.push_back("reached " + std::to_string(static_cast<int>(point)) + " of " + what.name);
     }
     bool allow_allocation(const allocation_class& kind, std::size_t bytes, io_context) noexcept override {
         seen.push_back("allocate " + std::to_string(bytes) + " of " + kind.name);

@@ -94,9 +94,9 @@ TEST_CASE("waiting and waking pass the hooks") {
     CHECK(hooks.seen.empty());
     list.add(waiting);
     list.wake_one(env);
-    CHECK(hooks.seen == std::vector<std::string>{"reached 2", "lock test list in 0", "unlock test list in 0",
-                                                 "reached 3", "lock test list in 0",
-                                                 "unlock test list in 0"});
+    CHECK(hooks.seen == std::vector<std::string>{"reached 2 of test list", "lock test list in 0",
+                                                 "unlock test list in 0", "reached 3 of test list",
+                                                 "lock test list in 0", "unlock test list in 0"});
 }
 
 TEST_CASE("a waiter leaves the line once, and not after it was woken") {

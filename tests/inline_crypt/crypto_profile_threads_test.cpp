@@ -140,7 +140,7 @@ bool all_slots_idle(shared_profile& shared, unsigned num_slots) {
 
 // Runs a piece of the test at a place in the code where another thread might come in between.
 struct interrupting_hooks final : env_hooks {
-    void reached(hook_point point, io_context) noexcept override {
+    void reached(hook_point point, const resource_class&, io_context) noexcept override {
         if (point == hook_point::wait_begin && on_wait_begin)
             std::exchange(on_wait_begin, {})();
     }

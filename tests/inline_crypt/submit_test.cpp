@@ -43,7 +43,7 @@ class ticking_env final : public env {
     std::uint64_t now_ns() noexcept override { return ++now_ns_; }
     void fill_random(bytes_span bytes) noexcept override { inner_.fill_random(bytes); }
     unsigned run_ready() noexcept override { return inner_.run_ready(); }
-    void sleep() noexcept override { inner_.sleep(); }
+    void do_sleep() noexcept override { inner_.sleep(); }
     void arm(timer& t, std::uint64_t deadline_ns) noexcept override { inner_.arm(t, deadline_ns); }
     void cancel(timer& t) noexcept override { inner_.cancel(t); }
     std::error_code watch(event_source& source) noexcept override { return inner_.watch(source); }
@@ -199,7 +199,7 @@ TEST_CASE("wait returns 0 when nothing is in flight and at least one bio when so
     CHECK(stack.queue->wait() == 0);
 }
 
-TEST_CASE("a preflush is on the first encrypted bio only, fua is on all") {
+TEST_CASE("preflush and fua are on every encrypted bio") {
     fallback_stack stack({.fallback = {.bounce_reserve_pages = 1},
                           .queue = {.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 4096}});
     const test_key key = stack.make_key();
@@ -210,7 +210,7 @@ TEST_CASE("a preflush is on the first encrypted bio only, fua is on all") {
     const auto& requests = stack.device.requests();
     REQUIRE(requests.size() == 5);
     for (const auto& request : requests) {
-        CHECK(request.preflush == (request.start == sector{0}));
+        CHECK(request.preflush);
         CHECK(request.fua);
         CHECK_FALSE(request.encrypted);
     }

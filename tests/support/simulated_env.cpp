@@ -29,7 +29,7 @@ unsigned simulated_env::run_due_timers() noexcept {
     return count;
 }
 
-void simulated_env::sleep() noexcept {
+void simulated_env::do_sleep() noexcept {
     if (!posted_.empty())
         return;
     if (timers_ == nullptr && sources_.empty())

@@ -24,7 +24,7 @@ class simulated_env final : public env {
 
     /// With something posted: nothing. Otherwise event sources are looked at, then the clock moves to the
     /// next timer. Sources alone are waited for. Aborts if there is nothing at all to wait for.
-    void sleep() noexcept override;
+    void do_sleep() noexcept override;
 
     void arm(timer& t, std::uint64_t deadline_ns) noexcept override;
     void cancel(timer& t) noexcept override;
