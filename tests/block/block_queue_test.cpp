@@ -4,6 +4,7 @@
 #include "tests/support/simulated_env.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 using namespace blkcrypto;
@@ -153,6 +154,25 @@ TEST_CASE("a flush reaches the device") {
     r.b.prepare(bio_op::flush, sector{0}, {}, r.told);
     CHECK(r.submitted() == blk_status::ok);
     CHECK(r.taken == 1);
+}
+
+TEST_CASE("a flush with data is invalid and never reaches the device") {
+    rig r;
+    one_segment data(512);
+    r.b.prepare(bio_op::flush, sector{0}, data.segments, r.told);
+    CHECK(r.submitted() == blk_status::inval);
+    CHECK(r.taken == 0);
+}
+
+TEST_CASE("segments of more than a bio can hold do not wrap around to a small bio") {
+    rig r;
+    std::byte never_touched;
+    const std::array<bio_vec, 2> segments{bio_vec{&never_touched, UINT32_MAX - 511},
+                                          bio_vec{&never_touched, 1024}};
+    r.b.prepare(bio_op::write, sector{0}, segments, r.told);
+    CHECK(r.b.iter.size_bytes == UINT32_MAX);
+    CHECK(r.submitted() == blk_status::ioerr);
+    CHECK(r.taken == 0);
 }
 
 TEST_CASE("an encrypted bio without data is an I/O error") {

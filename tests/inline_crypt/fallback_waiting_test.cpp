@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bios that have to wait: for a job, for bounce memory, for a tfm. All of them finish.
 #include "tests/inline_crypt/fallback_stack.hpp"
+#include "tests/inline_crypt/profile_asker.hpp"
 
 #include <algorithm>
 #include <doctest/doctest.h>
@@ -237,4 +238,36 @@ TEST_CASE("reads decrypted by workers in any order end once each, with the right
         check_all_finish(stack, {stack.queue.get(), second.get()}, 4096);
         CHECK((stack.queue->keyslot_use().waits + second->keyslot_use().waits != 0) == (keyslots == 1));
     }
+}
+
+TEST_CASE("a bio that is woken in another queue's poll goes on before the thread sleeps") {
+    fallback_stack stack({.keyslots = 1, .fallback = {.decrypt_workers = 1}});
+    const auto other_queue = stack.make_queue({});
+    const test_key wanted = stack.make_key();
+    const test_key in_the_way = stack.make_key();
+    profile_asker holder(stack.env);
+    const tfm_grant held = stack.fallback->tfms().acquire(*in_the_way.key, holder);
+    REQUIRE(held.outcome == acquire_outcome::ready);
+
+    const auto read = stack.make_io(bio_op::read, 0, 4096, wanted);
+    stack.queue->submit(read->request);
+    for (int polls = 0; polls < 4; ++polls)
+        REQUIRE(stack.queue->poll() == 0);
+    REQUIRE(stack.queue->keyslot_use().waits == 1);
+    // The slot comes free after this queue's last look, and the wake-up runs in the other queue's poll.
+    stack.fallback->tfms().release(stack.env, held.lease);
+    REQUIRE(other_queue->poll() == 0);
+    stack.env.sleep(); // aborts if there is nothing to wake for
+    REQUIRE(stack.drain({stack.queue.get(), other_queue.get()}));
+    CHECK(read->ended_with(blk_status::ok));
+}
+
+TEST_CASE("queues that come and go one after another use the same lane") {
+    fallback_stack stack({.fallback = {.decrypt_workers = 1}});
+    const unsigned next = stack.fallback->take_lane_index();
+    CHECK(next == 2); // 0 is the worker's, 1 the stack's own queue's
+    stack.fallback->give_lane_index_back(next);
+    for (int i = 0; i < 3; ++i)
+        stack.make_queue({});
+    CHECK(stack.fallback->take_lane_index() == next);
 }
