@@ -122,6 +122,8 @@ void throw_if_failed(const compare_result& result) {
                                   fmt::format("{}, the first of {} errors",
                                               describe_io(*path.first_failure, path.image), path.errors),
                                   to_errno(path.first_failure->status));
+    if (result.verify && !result.verify->error.empty())
+        throw cli::program_error(cli::exit_failed, "verify failed", result.verify->error);
     if (result.verify && !result.verify->passed())
         throw cli::program_error(cli::exit_failed, "verify",
                                  fmt::format("{} mismatches, the first at offset {}",

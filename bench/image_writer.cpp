@@ -18,32 +18,68 @@ constexpr unsigned writes_in_flight = 16;
 // Keeps some blocks in flight until the plan ends or a write fails.
 class writer final : public block_observer {
   public:
-    writer(compare_path& path, submit_queue& queue, block_plan& plan, std::uint64_t content_seed)
-        : queue_(queue), plan_(plan), seed_(content_seed),
-          buffers_(writes_in_flight, block_plan::block_bytes_max) {
-        const buffer_id registered = queue_.register_buffer(buffers_.all());
+    writer(compare_path& path, env& e, block_plan& plan, std::uint64_t content_seed)
+        : plan_(plan), seed_(content_seed), buffers_(writes_in_flight, block_plan::block_bytes_max),
+          queue_(open_queue(path, e)) {
+        const buffer_id registered = queue_->register_buffer(buffers_.all());
         for (unsigned i = 0; i < writes_in_flight; ++i)
             blocks_.emplace_back(path.layout(), buffers_[i], registered, *this);
     }
 
+    // Also when an exception comes by: what is in flight uses the blocks and the buffers.
+    ~writer() {
+        is_stopped_ = true;
+        drain();
+    }
+    writer(const writer&) = delete;
+    writer& operator=(const writer&) = delete;
+
     void run(cli::progress& progress) {
         for (auto& io : blocks_)
             write_next(io);
-        while (queue_.in_flight() != 0) {
-            queue_.wait();
+        while (queue_->in_flight() != 0) {
+            queue_->wait();
             progress.update(done_bytes_);
         }
+        if (!failure_)
+            flush();
     }
 
     const std::optional<io_failure>& failure() const noexcept { return failure_; }
 
   private:
+    struct ended_bio final : bio_end_io {
+        blk_status status = blk_status::ok;
+        void end_io(bio& ended) noexcept override { status = ended.status; }
+    };
+
+    static std::unique_ptr<submit_queue> open_queue(compare_path& path, env& e) {
+        auto queue =
+            path.make_queue(e, {.depth = writes_in_flight, .io_size_bytes = block_plan::block_bytes_max});
+        if (queue.has_error())
+            throw cli::file_error(cli::exit_failed, path.image(), queue.error().value());
+        return std::move(*queue);
+    }
+
+    void drain() noexcept {
+        while (queue_->in_flight() != 0)
+            queue_->wait();
+    }
+    void flush() noexcept {
+        ended_bio told;
+        bio b;
+        b.prepare(bio_op::flush, {}, {}, told);
+        queue_->submit(b);
+        drain();
+        if (told.status != blk_status::ok)
+            failure_ = io_failure{bio_op::flush, 0, told.status};
+    }
     void write_next(block_io& io) noexcept {
         image_block block;
-        if (failure_ || !plan_.next(block))
+        if (is_stopped_ || failure_ || !plan_.next(block))
             return;
         fill_content(seed_, block.offset_bytes, io.buffer().first(block.length_bytes));
-        io.submit(queue_, bio_op::write, block);
+        io.submit(*queue_, bio_op::write, block);
     }
     void block_ended(block_io& ended) noexcept override {
         if (!failure_)
@@ -52,29 +88,15 @@ class writer final : public block_observer {
         write_next(ended);
     }
 
-    submit_queue& queue_;
     block_plan& plan_;
     const std::uint64_t seed_;
-    io_buffers buffers_;
-    std::deque<block_io> blocks_;
     std::uint64_t done_bytes_ = 0;
     std::optional<io_failure> failure_;
+    bool is_stopped_ = false; // nothing more is submitted
+    io_buffers buffers_;
+    std::deque<block_io> blocks_;
+    std::unique_ptr<submit_queue> queue_; // after the buffers: it has them registered
 };
-
-struct ended_bio final : bio_end_io {
-    blk_status status = blk_status::ok;
-    void end_io(bio& ended) noexcept override { status = ended.status; }
-};
-
-blk_status flush(submit_queue& queue) {
-    ended_bio told;
-    bio b;
-    b.prepare(bio_op::flush, {}, {}, told);
-    queue.submit(b);
-    while (queue.in_flight() != 0)
-        queue.wait();
-    return told.status;
-}
 
 } // namespace
 
@@ -121,22 +143,12 @@ std::string describe_io(const io_failure& failure, const std::string& image) {
 
 void write_image(compare_path& path, env& e, block_plan& plan, std::uint64_t content_seed,
                  const std::string& what) {
-    auto queue =
-        path.make_queue(e, {.depth = writes_in_flight, .io_size_bytes = block_plan::block_bytes_max});
-    if (queue.has_error())
-        throw cli::file_error(cli::exit_failed, path.image(), queue.error().value());
     cli::progress progress(what, path.layout().stripes->size_bytes());
-    writer all(path, **queue, plan, content_seed);
+    writer all(path, e, plan, content_seed);
     all.run(progress);
-    std::optional<io_failure> failure = all.failure();
-    if (!failure) {
-        const blk_status flushed = flush(**queue);
-        if (flushed != blk_status::ok)
-            failure = io_failure{bio_op::flush, 0, flushed};
-    }
-    if (failure)
-        throw cli::file_error(cli::exit_failed, describe_io(*failure, path.image()),
-                              to_errno(failure->status));
+    if (all.failure())
+        throw cli::file_error(cli::exit_failed, describe_io(*all.failure(), path.image()),
+                              to_errno(all.failure()->status));
 }
 
 } // namespace blkcrypto::bench

@@ -142,6 +142,9 @@ std::string inline_text(const compare_options& options) {
 }
 
 std::string verify_text(const verify_result& verify) {
+    if (!verify.error.empty())
+        return fmt::format("Verify: FAILED before its end, so nothing is proven:\n        {}\n",
+                           verify.error);
     std::string text = "Verify: ";
     if (verify.identical)
         text += fmt::format(
@@ -243,7 +246,9 @@ nlohmann::ordered_json verify_json(const verify_result& verify) {
             {"units_compared", verify.units_compared},
             {"units_checked", verify.units_checked},
             {"mismatches", verify.mismatches},
-            {"first_mismatch_offset", or_null(verify.first_mismatch)}};
+            {"first_mismatch_offset", or_null(verify.first_mismatch)},
+            {"error",
+             verify.error.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(verify.error)}};
 }
 
 std::string cpu_model() {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -163,7 +164,9 @@ void check_samples(std::span<const std::string> images, const block_layout& layo
     result.units_checked = count;
 }
 
-verify_result verify_paths(std::span<compare_path* const> paths, env& e, std::uint64_t seed) {
+namespace {
+
+void verify_into(verify_result& result, std::span<compare_path* const> paths, env& e, std::uint64_t seed) {
     const block_layout& layout = paths.front()->layout();
     const key_stripes& stripes = *layout.stripes;
     const std::uint64_t content_seed = sub_seed(seed, content_part);
@@ -173,10 +176,20 @@ verify_result verify_paths(std::span<compare_path* const> paths, env& e, std::ui
         write_image(*path, e, plan, content_seed, fmt::format("verify, write {}", path->name()));
         images.push_back(path->image());
     }
-    verify_result result;
     if (images.size() == 2)
         compare_images(images[0], images[1], stripes, result);
     check_samples(images, layout, content_seed, result);
+}
+
+} // namespace
+
+verify_result verify_paths(std::span<compare_path* const> paths, env& e, std::uint64_t seed) {
+    verify_result result;
+    try {
+        verify_into(result, paths, e, seed);
+    } catch (const std::exception& failed) {
+        result.error = failed.what();
+    }
     return result;
 }
 

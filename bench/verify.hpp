@@ -18,13 +18,15 @@ struct verify_result {
     std::uint64_t mismatches = 0; // units that differ between the images, and those that do not decrypt
     std::optional<std::uint64_t>
         first_mismatch; // offset in bytes: of the first byte that differs, or of the unit
+    std::string
+        error; // what kept it from an end, an I/O with its offset; the counts stop there. Empty: nothing
 
-    bool passed() const noexcept { return mismatches == 0; }
+    bool passed() const noexcept { return mismatches == 0 && error.empty(); }
     void add_mismatch(std::uint64_t offset_bytes) noexcept;
 };
 
-/// Rewrites the images of `paths`, one or two encrypted ones, whole, and checks them. program_error, exit
-/// code 1, for I/O that fails.
+/// Rewrites the images of `paths`, one or two encrypted ones, whole, and checks them. I/O that fails ends it
+/// and is in the result, not thrown: the timed rounds before it still have to be reported.
 verify_result verify_paths(std::span<compare_path* const> paths, env& e, std::uint64_t seed);
 
 /// The first half of the check: two files of the stripes' size, unit by unit. Adds to `result`.

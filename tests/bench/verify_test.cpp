@@ -2,6 +2,9 @@
 #include "bench/verify.hpp"
 
 #include "bench/seeded.hpp"
+#include "blkcrypto/base/thread_env.hpp"
+#include "blkcrypto/dev/image_file.hpp"
+#include "blkcrypto/dev/uring_loop.hpp"
 #include "tests/reference_crypto/reference_crypto.hpp"
 
 #include <array>
@@ -108,4 +111,23 @@ TEST_CASE("an image that ends early is an error, not a difference") {
     const encrypted_images both;
     std::filesystem::resize_file(both.images[1], size_bytes - 1);
     CHECK_THROWS(both.check());
+}
+
+TEST_CASE("I/O that fails in the verify pass ends it and is in its result with the offset") {
+    encrypted_images made;
+    auto e = *thread_env::make();
+    if (uring_loop::make(*e, 1).has_error()) {
+        MESSAGE("not checked without io_uring");
+        return;
+    }
+    const std::string image = made.directory.path + "/short";
+    const auto short_image = image_name(image, path_kind::fallback);
+    REQUIRE(!create_image(short_image, {size_bytes / 2}, false));
+    const auto path = compare_path::open(path_kind::fallback, image, {}, made.stripes, made.keys, *e);
+    compare_path* const paths[]{path.get()};
+    const auto result = verify_paths(paths, *e, content_seed);
+    CHECK(!result.passed());
+    CHECK(result.error.find(short_image + ": write at offset ") == 0);
+    CHECK(!result.identical);
+    CHECK(result.units_checked == 0);
 }

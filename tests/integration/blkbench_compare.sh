@@ -47,6 +47,7 @@ small_comparison() {
     json_count '"mode": "aes-256-xts"' 4 # in the options, and for each path
     json_count '"direction": "randrw"' 3
     json_count '"errors": 0' 3
+    json_count "\"engine_threads\": $(($(nproc) < 2 ? 1 : 2))" 1
     json_count '"ratio_to_plain": 1.0' 1
     grep -Eq '"bytes_per_s": [1-9][0-9]{5,}' "$out" || fail "no throughput"
     grep -Eq '"p999_ns": [1-9][0-9]{3,}' "$out" || fail "no latency"
@@ -57,6 +58,7 @@ small_comparison() {
     json_count '"identical": true' 1
     json_count '"units_checked": 4096' 1
     json_count '"mismatches": 0' 1
+    json_count '"error": null' 1
     for path in plain inline fallback; do
         expect_equal "size of $path" "$(stat -c %s "$image.$path")" 16777216
     done
@@ -206,6 +208,53 @@ failing_image() {
     rm -f "$image".*
 }
 
+# Files that can no longer grow, or be written at all, once the verify pass writes: the rounds before it, which only
+# read, are reported all the same.
+failing_verify() {
+    if ! command -v prlimit >/dev/null; then
+        echo "not checked without prlimit: a failing verify pass"
+        return
+    fi
+    local status=0 pid
+    (
+        trap '' XFSZ
+        exec "$blkbench" compare --filename "$image" --size 4m --runtime 3 --paths plain,inline --rw randread \
+            --json="$dir/failed.json"
+    ) >"$out" 2>"$dir/stderr" &
+    pid=$!
+    sleep 1.5
+    prlimit --pid $pid --fsize=65536
+    wait $pid || status=$?
+    expect_equal "exit of a failing verify pass" "$status" 1
+    expect_equal "lines about a failing verify pass" "$(wc -l <"$dir/stderr")" 1
+    grep -Eq "^blkbench: verify failed: $image.inline: write at offset [0-9]+: " "$dir/stderr" ||
+        fail "failing verify pass: $(cat "$dir/stderr")"
+    grep -q "throughput / plain" "$out" || fail "no table although the rounds went well"
+    grep -q "Verify: FAILED" "$out" || fail "the text does not say that the verify pass failed"
+    grep -Eq '"error": ".*image.inline: write at offset' "$dir/failed.json" || fail "no verify.error in the JSON"
+    grep -q '"iops"' "$dir/failed.json" || fail "no figures in the JSON"
+    rm -f "$image".*
+}
+
+# A terminal that goes away takes the progress line with it and nothing else.
+lost_terminal() {
+    if ! command -v python3 >/dev/null; then
+        echo "not checked without python3: a lost terminal"
+        return
+    fi
+    local status=0
+    python3 -c '
+import os, pty, subprocess, sys, time
+ours, theirs = pty.openpty()
+run = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=theirs)
+os.close(theirs)
+time.sleep(1)
+os.close(ours)
+sys.exit(run.wait() % 256)' "$blkbench" compare --filename "$image" --size 4m --runtime 3 --paths plain --rw randread || status=$?
+    expect_equal "exit when the terminal is gone" "$status" 0
+    rm -f "$image".*
+}
+
 # Room for one image of three: no data is written, nothing is left.
 full_disk() {
     mkdir "$dir/full"
@@ -228,5 +277,7 @@ bad_names
 engines
 bad_files
 failing_image
+failing_verify
+lost_terminal
 full_disk
 finish
