@@ -189,7 +189,8 @@ compare_options compare_arguments::check(std::uint64_t random_seed) const {
     constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
     checked.workload.seed = seed.empty() ? random_seed : cli::parse_count("--seed", seed, 0, any);
     checked.stack.engine = engine_file.empty() ? parse_engine(engine) : read_engine_file(engine_file);
-    checked.stack.engine_threads = std::max(1U, std::thread::hardware_concurrency());
+    // A queue has one batch in the engine at a time: more threads than jobs would have nothing to do.
+    checked.stack.engine_threads = std::clamp(std::thread::hardware_concurrency(), 1U, checked.workload.jobs);
     checked.stack.decrypt_workers =
         static_cast<unsigned>(cli::parse_count("--decrypt-workers", decrypt_workers, 0, decrypt_workers_max));
     checked.stack.lanes = checked.workload.jobs;
