@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/round_progress.hpp"
 
+#include "blkcrypto/tools/cli/progress.hpp"
+
 #include <algorithm>
-#include <cstdio>
 #include <fmt/format.h>
 #include <unistd.h>
 
 namespace blkcrypto::bench {
-namespace {
-
-constexpr std::string_view erase_line = "\r\033[K";
-
-} // namespace
 
 round_progress::round_progress(unsigned slices, std::chrono::nanoseconds slice)
     : is_terminal_(isatty(STDERR_FILENO) == 1), slice_(slice), slices_(slices) {}
 
 round_progress::~round_progress() {
     if (is_shown_)
-        fmt::print(stderr, "{}", erase_line);
+        cli::print_live_line({});
 }
 
 void round_progress::begin_slice(unsigned round, std::string_view path) {
@@ -36,8 +32,8 @@ void round_progress::update(std::uint64_t slice_bytes) {
     const double done = begun_ - 1 + std::min(1.0, elapsed / slice_);
     const auto left = static_cast<std::uint64_t>((slices_ - done) * slice_.count() + 0.5);
     const double mib_per_s = static_cast<double>(slice_bytes) / elapsed.count() / (1024 * 1024);
-    fmt::print(stderr, "{}round {}, {}: {:.0f} %, {:.1f} MiB/s, {}:{:02} left", erase_line, round_ + 1, path_,
-               100 * done / slices_, mib_per_s, left / 60, left % 60);
+    cli::print_live_line(fmt::format("round {}, {}: {:.0f} %, {:.1f} MiB/s, {}:{:02} left", round_ + 1, path_,
+                                     100 * done / slices_, mib_per_s, left / 60, left % 60));
 }
 
 } // namespace blkcrypto::bench

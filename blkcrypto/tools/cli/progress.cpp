@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/tools/cli/progress.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -12,8 +13,6 @@ using namespace std::chrono_literals;
 
 constexpr auto silent_for = 1s;
 constexpr auto print_every = 250ms;
-constexpr std::string_view erase_line = "\r\033[K";
-
 std::string time_text(double seconds) {
     const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
     return fmt::format("{}:{:02}", whole / 60, whole % 60);
@@ -21,13 +20,20 @@ std::string time_text(double seconds) {
 
 } // namespace
 
+void print_live_line(std::string_view text) noexcept {
+    constexpr std::size_t line_bytes_max = 256;
+    char line[line_bytes_max];
+    const auto printed = fmt::format_to_n(line, sizeof(line), "\r\033[K{}", text);
+    (void)std::fwrite(line, 1, std::min(printed.size, sizeof(line)), stderr);
+}
+
 progress::progress(std::string what, std::optional<std::uint64_t> total_bytes)
     : what_(std::move(what)), total_bytes_(total_bytes), is_terminal_(isatty(STDERR_FILENO) == 1),
       start_(clock::now()), next_print_(start_ + silent_for) {}
 
 progress::~progress() {
     if (is_shown_)
-        fmt::print(stderr, "{}", erase_line);
+        print_live_line({});
 }
 
 void progress::update(std::uint64_t done_bytes) {
@@ -39,7 +45,7 @@ void progress::update(std::uint64_t done_bytes) {
     next_print_ = now + print_every;
     is_shown_ = true;
     const std::chrono::duration<double> elapsed = now - start_;
-    fmt::print(stderr, "{}{}", erase_line, line(done_bytes, elapsed.count()));
+    print_live_line(line(done_bytes, elapsed.count()));
 }
 
 std::string progress::line(std::uint64_t done_bytes, double seconds) const {

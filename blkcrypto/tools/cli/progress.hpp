@@ -8,8 +8,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace blkcrypto::cli {
+
+/// Replaces the line on the terminal, cut at some 250 bytes; nothing erases it. A terminal that is gone is
+/// not an error: what the line is about goes on.
+void print_live_line(std::string_view text) noexcept;
 
 class progress {
   public:
