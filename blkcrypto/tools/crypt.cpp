@@ -138,6 +138,7 @@ class crypt_verb final : public cli::verb {
         return cli::parse_choice("DIRECTION", direction_, names) == 0 ? cipher_direction::encrypt
                                                                       : cipher_direction::decrypt;
     }
+    void check_distinct_inputs() const;
     cli::file open_distinct_output(const cli::file& input) const;
 
     std::string direction_;
@@ -163,6 +164,16 @@ CLI::App* crypt_verb::add_to(CLI::App& program) {
     return app;
 }
 
+// Before either is opened: a pipe that was read for the key lacks those bytes as data. /dev/stdin is stdin
+// too.
+void crypt_verb::check_distinct_inputs() const {
+    const bool is_stdin = key_file_.is_stdin() || in_ == cli::standard_stream;
+    if ((key_file_.is_stdin() && in_ == cli::standard_stream) ||
+        cli::file::are_same_input(key_file_.path, in_))
+        throw cli::unusable("--key-file", fmt::format("the key and the data cannot both come from {}",
+                                                      is_stdin ? "stdin" : in_));
+}
+
 // Opened, but not truncated before it is known to be no file that is still needed.
 cli::file crypt_verb::open_distinct_output(const cli::file& input) const {
     cli::file output = cli::file::open_output(out_);
@@ -179,8 +190,7 @@ int crypt_verb::run() {
     const crypto_mode_info& mode = cli::parse_mode("--mode", mode_);
     const data_unit_size unit_size = cli::parse_data_unit_size("--data-unit-size", unit_size_);
     const dun first_dun(cli::parse_uint256("--dun", dun_));
-    if (key_file_.is_stdin() && in_ == cli::standard_stream)
-        throw cli::unusable("--key-file", "the key and the data cannot both come from stdin");
+    check_distinct_inputs();
     const auto tfm = make_keyed_tfm(mode, key_file_);
 
     cli::file input = cli::file::open_input(in_);

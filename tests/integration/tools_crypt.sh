@@ -206,6 +206,15 @@ files() {
     expect_refused "also the key file" "${encrypt[@]}" --key-format raw --in plain4096 --out extent.key
     expect_same_file "key kept" extent.key key.copy
     expect_refused "stdin" from_same "${crypt[@]}" encrypt --key-file - --out never
+    local alias
+    both_from_pipe() { cat extent.key plain4096 | "$@" --out never; }
+    for alias in /dev/stdin /dev/fd/0 /proc/self/fd/0; do
+        expect_refused "both come from stdin" from_same "${crypt[@]}" encrypt --key-file $alias --out never
+        expect_refused "both come from stdin" both_from_pipe "${crypt[@]}" encrypt --key-file $alias
+        expect_refused "both come from stdin" both_from_pipe "${crypt[@]}" encrypt --key-file - --in $alias
+        expect_refused "both come from $alias" both_from_pipe "${crypt[@]}" encrypt --key-file /dev/stdin --in $alias
+    done
+    expect_refused "both come from ./hard" "${crypt[@]}" encrypt --key-file same --in ./hard --out never
     expect_refused "ENOENT" "${encrypt[@]}" --in none --out never
     expect_refused "EISDIR" "${encrypt[@]}" --in folder --out never
     [[ ! -e never ]] || fail "an unusable input left an output file"

@@ -63,6 +63,19 @@ bool file::is_same_as(const std::string& path) const {
     return stat(path.c_str(), &other) == 0 && are_same(status_of(fd_, name_), other);
 }
 
+bool file::are_same_input(const std::string& one, const std::string& other) {
+    const auto look_at = [](const std::string& path, struct stat& found) {
+        return (path == standard_stream ? fstat(STDIN_FILENO, &found) : stat(path.c_str(), &found)) == 0;
+    };
+    struct stat first {};
+    struct stat second {};
+    if (!look_at(one, first) || !look_at(other, second))
+        return false;
+    if (S_ISCHR(first.st_mode) && S_ISCHR(second.st_mode))
+        return first.st_rdev == second.st_rdev;
+    return are_same(first, second);
+}
+
 std::optional<std::uint64_t> file::remaining_bytes() const {
     const struct stat status = status_of(fd_, name_);
     if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))

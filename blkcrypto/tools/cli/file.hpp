@@ -54,6 +54,10 @@ class file {
     /// Reports what only shows at the end. To be called once all is written.
     void close();
 
+    /// What is read at the one is missing at the other, or the same: two names of one file, pipe, terminal or
+    /// other device; "-" is stdin. Opens nothing. False if either cannot be looked at.
+    static bool are_same_input(const std::string& one, const std::string& other);
+
   private:
     file(int fd, std::string name) noexcept : fd_(fd), name_(std::move(name)) {}
     bool is_standard() const noexcept { return fd_ <= 2; }
