@@ -47,7 +47,12 @@ result<std::unique_ptr<thread_env>> thread_env::make(env_hooks* hooks) {
     const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake_fd < 0)
         return make_error(errno);
-    return std::unique_ptr<thread_env>(new thread_env(wake_fd, hooks));
+    auto made = or_no_memory([&]() -> result<std::unique_ptr<thread_env>> {
+        return std::unique_ptr<thread_env>(new thread_env(wake_fd, hooks));
+    });
+    if (made.has_error())
+        close(wake_fd);
+    return made;
 }
 
 // A poster may still be about to wake this thread, which has run its task long since.

@@ -18,17 +18,19 @@ worker_pool::worker_pool() : mutex_(pool_lock) {}
 result<std::unique_ptr<worker_pool>> worker_pool::make(unsigned threads, const char* name) {
     if (threads == 0)
         return make_error(EINVAL);
-    std::unique_ptr<worker_pool> pool(new worker_pool);
-    pool->threads_.reserve(threads);
-    try {
-        for (unsigned i = 0; i < threads; ++i) {
-            pool->threads_.emplace_back([p = pool.get(), i] { p->run(i); });
-            pthread_setname_np(pool->threads_.back().native_handle(), name);
+    return or_no_memory([&]() -> result<std::unique_ptr<worker_pool>> {
+        std::unique_ptr<worker_pool> pool(new worker_pool);
+        pool->threads_.reserve(threads);
+        try {
+            for (unsigned i = 0; i < threads; ++i) {
+                pool->threads_.emplace_back([p = pool.get(), i] { p->run(i); });
+                pthread_setname_np(pool->threads_.back().native_handle(), name);
+            }
+        } catch (const std::system_error& refused) {
+            return refused.code();
         }
-    } catch (const std::system_error& refused) {
-        return refused.code();
-    }
-    return pool;
+        return pool;
+    });
 }
 
 worker_pool::~worker_pool() {

@@ -14,7 +14,9 @@ result<std::unique_ptr<crypto_key>> crypto_key::make(bytes_view key, const crypt
     auto bytes = secret::copy_of(key);
     if (bytes.has_error())
         return bytes.error();
-    return std::unique_ptr<crypto_key>(new crypto_key(config, std::move(*bytes)));
+    return or_no_memory([&]() -> result<std::unique_ptr<crypto_key>> {
+        return std::unique_ptr<crypto_key>(new crypto_key(config, std::move(*bytes)));
+    });
 }
 
 std::error_code crypto_key::derive(secret& into) const noexcept {

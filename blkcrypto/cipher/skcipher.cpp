@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace blkcrypto {
@@ -19,7 +20,7 @@ constexpr std::array implementations{
     skcipher_implementation{crypto_mode::aes_256_xts, "aes_xts_openssl", &make_aes_xts_openssl},
 };
 
-const skcipher_implementation* first_that_works(crypto_mode mode) noexcept {
+const skcipher_implementation* first_that_works(crypto_mode mode) {
     for (const auto& implementation : implementations) {
         if (implementation.mode != mode)
             continue;
@@ -28,6 +29,31 @@ const skcipher_implementation* first_that_works(crypto_mode mode) noexcept {
         log_warning(std::string(implementation.name) + " failed its self-test and is not used");
     }
     return nullptr;
+}
+
+// What was found out for each mode; nothing while memory was short.
+class selection {
+  public:
+    result<const skcipher_implementation*> of(crypto_mode mode) {
+        if (find_mode(mode) == nullptr)
+            return nullptr;
+        const std::lock_guard lock(mutex_);
+        return or_no_memory([&]() -> result<const skcipher_implementation*> {
+            auto& known = known_[mode_index(mode)];
+            if (!known)
+                known = first_that_works(mode);
+            return *known;
+        });
+    }
+
+  private:
+    std::mutex mutex_;
+    std::array<std::optional<const skcipher_implementation*>, crypto_mode_count> known_;
+};
+
+result<const skcipher_implementation*> select(crypto_mode mode) {
+    static selection selected;
+    return selected.of(mode);
 }
 
 // Walks the segments and hands whole units on, in runs as long as a segment holds; a unit that continues in
@@ -107,20 +133,17 @@ std::span<const skcipher_implementation> skcipher_implementations() noexcept {
 }
 
 const skcipher_implementation* selected_implementation(crypto_mode mode) noexcept {
-    static std::array<std::once_flag, crypto_mode_count> selected;
-    static std::array<const skcipher_implementation*, crypto_mode_count> selection{};
-    if (find_mode(mode) == nullptr)
-        return nullptr;
-    const std::size_t index = mode_index(mode);
-    std::call_once(selected[index], [&] { selection[index] = first_that_works(mode); });
-    return selection[index];
+    const auto selected = select(mode);
+    return selected.has_value() ? *selected : nullptr;
 }
 
 result<std::unique_ptr<skcipher>> make_skcipher(crypto_mode mode, unsigned lanes) {
-    const skcipher_implementation* implementation = selected_implementation(mode);
-    if (implementation == nullptr)
+    const auto selected = select(mode);
+    if (selected.has_error())
+        return selected.error();
+    if (*selected == nullptr)
         return make_error(ENOPKG);
-    return or_no_memory([&] { return implementation->make(lanes); });
+    return or_no_memory([&] { return (*selected)->make(lanes); });
 }
 
 } // namespace blkcrypto

@@ -385,10 +385,12 @@ result<std::unique_ptr<block_device>> make_inline_crypto_device(block_device& lo
     auto keyslots = crypto_profile::make(e, can, profile.keyslots, **slots);
     if (keyslots.has_error())
         return keyslots.error();
-    crypto_engine made{profile, engine.runs_on, {}, std::move(*slots), std::move(*keyslots)};
-    for (unsigned worker = 0; worker < engine.workers; ++worker)
-        made.lanes.emplace_back(worker);
-    return std::unique_ptr<block_device>(new inline_crypto_device(lower, std::move(made)));
+    return or_no_memory([&]() -> result<std::unique_ptr<block_device>> {
+        crypto_engine made{profile, engine.runs_on, {}, std::move(*slots), std::move(*keyslots)};
+        for (unsigned worker = 0; worker < engine.workers; ++worker)
+            made.lanes.emplace_back(worker);
+        return std::unique_ptr<block_device>(new inline_crypto_device(lower, std::move(made)));
+    });
 }
 
 } // namespace blkcrypto

@@ -289,7 +289,9 @@ class uring_file_device final : public block_device {
         auto loop = uring_loop::make(environment, depth);
         if (!loop)
             return loop.error();
-        return std::make_unique<file_queue>(*this, environment, file_, faults_, std::move(*loop), depth);
+        return or_no_memory([&]() -> result<std::unique_ptr<block_queue>> {
+            return std::make_unique<file_queue>(*this, environment, file_, faults_, std::move(*loop), depth);
+        });
     }
 
   private:
@@ -304,7 +306,9 @@ result<std::unique_ptr<block_device>> make_uring_file_device(const uring_file_op
     auto file = image_file::open(options.path, options.read_only, options.direct);
     if (!file)
         return file.error();
-    return std::make_unique<uring_file_device>(std::move(*file), options.test_faults);
+    return or_no_memory([&]() -> result<std::unique_ptr<block_device>> {
+        return std::make_unique<uring_file_device>(std::move(*file), options.test_faults);
+    });
 }
 
 } // namespace blkcrypto

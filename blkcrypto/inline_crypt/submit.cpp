@@ -65,7 +65,10 @@ result<std::unique_ptr<submit_queue>> submit_queue::make(block_device& device, c
             return made.error();
         mechanics = std::move(*made);
     }
-    return std::unique_ptr<submit_queue>(new submit_queue(device, std::move(*lower), std::move(mechanics)));
+    return or_no_memory([&]() -> result<std::unique_ptr<submit_queue>> {
+        return std::unique_ptr<submit_queue>(
+            new submit_queue(device, std::move(*lower), std::move(mechanics)));
+    });
 }
 
 void submit_queue::submit_encrypted(bio& b) noexcept {
