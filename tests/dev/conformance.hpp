@@ -6,17 +6,22 @@
 #include "blkcrypto/block/block_device.hpp"
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace blkcrypto::test {
 
 struct subject {
-    const char* name;
+    std::string name;
     bool keeps_data; // what was written can be read back
     std::unique_ptr<block_device> (*make)(sector capacity);
 };
 
-/// The devices to try; none, with a message, if this machine cannot have them.
-std::vector<subject> subjects();
+struct subject_list {
+    std::vector<subject> devices;
+    const char* none_because = nullptr; // why this machine cannot have any. Null: there must be some
+};
+
+subject_list subjects();
 
 } // namespace blkcrypto::test

@@ -5,9 +5,9 @@
 
 namespace blkcrypto::test {
 
-std::vector<subject> subjects() {
-    return {{"null", false, [](sector capacity) { return make_null_device(capacity); }},
-            {"memory", true, [](sector capacity) { return *make_memory_device(capacity); }}};
+subject_list subjects() {
+    return {{{"null", false, [](sector capacity) { return make_null_device(capacity); }},
+             {"memory", true, [](sector capacity) { return *make_memory_device(capacity); }}}};
 }
 
 } // namespace blkcrypto::test

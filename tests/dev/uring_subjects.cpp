@@ -14,13 +14,13 @@ std::unique_ptr<block_device> make_on_image(sector capacity, direct_io direct) {
 
 } // namespace
 
-std::vector<subject> subjects() {
+subject_list subjects() {
     if (!have_uring())
-        return {};
-    return {{"uring_file, direct if it can be", true,
-             [](sector capacity) { return make_on_image(capacity, direct_io::automatic); }},
-            {"uring_file, buffered", true,
-             [](sector capacity) { return make_on_image(capacity, direct_io::off); }}};
+        return {.devices = {}, .none_because = "no io_uring here"};
+    return {{{"uring_file, direct if it can be", true,
+              [](sector capacity) { return make_on_image(capacity, direct_io::automatic); }},
+             {"uring_file, buffered", true,
+              [](sector capacity) { return make_on_image(capacity, direct_io::off); }}}};
 }
 
 } // namespace blkcrypto::test
