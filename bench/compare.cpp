@@ -149,6 +149,11 @@ class compare_verb final : public cli::verb {
         std::vector<std::string> images;
         for (const auto kind : options.paths)
             images.push_back(image_name(options.image, kind));
+        check_not_an_image("stdout", cli::standard_stream, images);
+        if (json_.is_requested())
+            check_not_an_image("--json", json_.target(), images);
+        if (!typed_.engine_file.empty())
+            check_not_an_image("--engine-file", typed_.engine_file, images);
         check_image_files(options.image, images, options.overwrite);
         check_io_uring(*e);
         json_.open();
@@ -167,7 +172,14 @@ class compare_verb final : public cli::verb {
         comparison all(options, e);
         all.open_paths(images);
         all.prefill();
-        compare_result result{.machine = this_machine(), .paths = all.measure(), .verify = {}};
+        compare_result result{.machine = this_machine(),
+                              .controls = measure_controls(e, {.block_bytes = options.workload.block_bytes,
+                                                               .unit_size = options.stripes.unit_size(),
+                                                               .mode = options.mode->mode,
+                                                               .depth = options.workload.depth}),
+                              .paths = {},
+                              .verify = {}};
+        result.paths = all.measure();
         result.verify = all.verify();
         return result;
     }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace blkcrypto::bench {
 
@@ -13,8 +14,14 @@ namespace blkcrypto::bench {
 /// regular files, each its own, that can be written. program_error, exit code 2.
 void check_image_files(const std::string& base, std::span<const std::string> images, bool overwrite);
 
-/// Makes them all, of zeros, or none: what was not there before is gone again if one fails. program_error,
-/// exit code 1.
+/// Looks, and changes nothing: `path`, or a link behind it, would not be one of the images, whether that is
+/// there already or still to be made. program_error, exit code 2, that names `option`. "-" is stdout.
+void check_not_an_image(std::string_view option, const std::string& path,
+                        std::span<const std::string> images);
+
+/// Makes them all, of zeros, or none: what was not there before is gone again if one fails. ENOSPC, as far as
+/// the filesystem knows, before anything is made or replaced; with `overwrite`, another error may come when
+/// the contents of earlier images are gone. program_error, exit code 1.
 void create_image_files(std::span<const std::string> images, std::uint64_t size_bytes, bool overwrite);
 
 } // namespace blkcrypto::bench

@@ -4,6 +4,7 @@
 // the same as JSON (schema blkbench.compare).
 
 #include "bench/compare_options.hpp"
+#include "bench/controls.hpp"
 #include "bench/measurement.hpp"
 #include "bench/verify.hpp"
 
@@ -20,6 +21,7 @@ machine_info this_machine();
 
 struct compare_result {
     machine_info machine;
+    control_figures controls;
     std::vector<path_measurement> paths; // in the order asked for
     std::optional<verify_result> verify; // nothing: no encrypted path
 };

@@ -51,7 +51,8 @@ small_comparison() {
     json_count '"ratio_to_plain": 1.0' 1
     grep -Eq '"bytes_per_s": [1-9][0-9]{5,}' "$out" || fail "no throughput"
     grep -Eq '"p999_ns": [1-9][0-9]{3,}' "$out" || fail "no latency"
-    for path in iops p50_ns p99_ns host_cpu_s_per_gib engine_cpu_s_per_gib spread keyslots hits misses evictions waits
+    json_count '"controls": {' 1
+    for path in memcpy_gb_per_s cipher_gb_per_s null_device_mbios_per_s iops p50_ns p99_ns host_cpu_s_per_gib engine_cpu_s_per_gib spread keyslots hits misses evictions waits
     do
         grep -q "\"$path\":" "$out" || fail "no $path"
     done
@@ -83,6 +84,7 @@ seeds() {
 text_report() {
     expect_exit 0 "${sized[@]}" 260k --bs 16k --keys 64 --rw write --decrypt-workers 2 --json="$dir/file.json"
     grep -q "identical images" "$out" || fail "the text does not say what was proven"
+    grep -Eq "^Controls, .*memcpy [0-9.]+ GB/s, aes-256-xts [0-9.]+ GB/s" "$out" || fail "the controls are not printed"
     grep -q "host CPU per GiB" "$out" || fail "no headline for the inline path"
     awk 'length > 100' "$out" | grep -q . && fail "wider than 100 columns: $(awk 'length > 100' "$out")"
     grep -q '"schema": "blkbench.compare"' "$dir/file.json" || fail "no JSON in the file"
@@ -155,6 +157,9 @@ engines() {
         "${sized[@]}" 4t --engine emmc-cqhci --data-unit-size 512
     file=$dir/engine.json
     echo '{"name": "tiny", "keyslots": 1, "dun_bytes": 2, "modes": {"aes-256-xts": [4096]}}' >"$file"
+    ln "$file" "$image.inline"
+    expect_refused "--engine-file: $file is the image" "${small[@]}" --overwrite --engine-file "$file"
+    rm "$image.inline"
     expect_exit 0 "${sized[@]}" 1m --keys 4 --paths inline --engine-file "$file" --json
     json_count '"engine": "tiny"' 1
     grep -Eq '"evictions": [1-9]' "$out" || fail "four keys in one slot, but no eviction"
@@ -168,6 +173,28 @@ bad_files() {
     refused "ENOTDIR" "${compare[@]}" --size 16m --filename "$out/image"
     refused "empty" "${compare[@]}" --size 16m --filename ""
     refused "ENOENT" "${small[@]}" --json="$dir/none/file.json"
+
+    # The report is none of the images, those that are there and those that are still to be made.
+    local name
+    ln -s image.plain "$dir/soft"
+    ln -s "$dir" "$dir/same_folder"
+    for name in "$image.plain" "$dir/./image.inline" "$dir/../$(basename "$dir")/image.fallback" "$dir/soft" \
+        "$dir/same_folder/image.inline"; do
+        refused "--json: $name is the image $image." "${small[@]}" --json="$name"
+    done
+    in_folder() { (cd "$dir" && "$@"); }
+    refused "--json: image.plain is the image ./image.plain" in_folder "${compare[@]}" --filename ./image --json=image.plain
+    echo kept >"$image.plain"
+    ln "$image.plain" "$dir/hard"
+    for name in "$image.plain" "$dir/soft" "$dir/hard" "$dir/same_folder/image.plain"; do
+        expect_refused "--json: $name is the image $image.plain" "${small[@]}" --overwrite --json="$name"
+    done
+    expect_refused "--json: $dir/hard is the image" "${small[@]}" --json="$dir/hard"
+    onto_image() { "$@" >>"$image.plain"; }
+    expect_refused "stdout is the image" onto_image "${small[@]}" --overwrite
+    expect_equal "image named as the report" "$(cat "$image.plain")" kept
+    rm "$image.plain" "$dir/hard" "$dir/soft" "$dir/same_folder"
+    expect_nothing
 
     # What exists is kept, and nothing is made beside it.
     echo kept >"$image.fallback"
@@ -265,6 +292,15 @@ full_disk() {
     expect_exit 1 "${compare[@]}" --size 16m --filename "$dir/full/image"
     expect_says "$dir/full/image.inline: No space left on device (ENOSPC)"
     expect_equal "left on a full disk" "$(ls "$dir/full")" ""
+
+    # Old images are kept where the new ones have no room; their own room counts where they have.
+    local path
+    for path in plain inline fallback; do echo kept >"$dir/full/image.$path"; done
+    expect_exit 1 "${compare[@]}" --size 16m --filename "$dir/full/image" --overwrite
+    expect_says "$dir/full/image.inline: No space left on device (ENOSPC)"
+    expect_equal "old images on a full disk" "$(cat "$dir"/full/image.* | tr '\n' ' ')" "kept kept kept "
+    for path in plain inline fallback; do head -c 7M /dev/zero >"$dir/full/image.$path"; done
+    expect_exit 0 "${compare[@]}" --size 7m --filename "$dir/full/image" --overwrite
     umount "$dir/full"
 }
 

@@ -19,6 +19,9 @@ class json_output {
 
     bool is_requested() const noexcept { return !target_.empty(); }
 
+    /// The file asked for; "-" for stdout, empty if not requested.
+    const std::string& target() const noexcept { return target_; }
+
     /// False if stdout belongs to the JSON.
     bool wants_text() const { return target_ != standard_stream; }
 
