@@ -403,8 +403,12 @@ TEST_CASE("a failing flush says so, and the next one does not") {
 }
 
 TEST_CASE("encrypted I/O on an image file allocates nothing") {
-    if (!have_uring() || !allocation_counter::available())
+    if (!have_uring())
         return;
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
+        return;
+    }
     const key_set keys;
     for (const path through : all_paths) {
         INFO(name_of(through));
