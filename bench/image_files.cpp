@@ -123,6 +123,14 @@ void check_space(std::span<const std::string> images, std::uint64_t size_bytes) 
     }
 }
 
+// A place that has room but takes no files was a bad choice; everything else is bad luck.
+int exit_code_of(std::error_code error) {
+    return error == std::errc::no_such_file_or_directory || error == std::errc::permission_denied ||
+                   error == std::errc::operation_not_permitted || error == std::errc::read_only_file_system
+               ? exit_unusable
+               : cli::exit_failed;
+}
+
 } // namespace
 
 void check_not_an_image(std::string_view option, const std::string& path,
@@ -168,7 +176,7 @@ void create_image_files(std::span<const std::string> images, std::uint64_t size_
             continue;
         for (const auto& path : made)
             (void)unlink(path.c_str());
-        throw file_error(cli::exit_failed, image, error.value());
+        throw file_error(exit_code_of(error), image, error.value());
     }
 }
 

@@ -49,11 +49,12 @@ is_tmpfs() { [[ $(stat --file-system --format=%T "$1") == tmpfs ]]; }
 # Where the images go: a disk if there is one, since memory would hide what the storage costs.
 choose_directory() {
     if [[ -n $kept ]]; then
-        mkdir -p -- "$kept" || die "cannot make the directory $kept"
+        mkdir -p -- "$kept" 2>/dev/null || die "cannot make the directory $kept"
         images=$(cd "$kept" && pwd)
         return
     fi
     local base=${TMPDIR:-/var/tmp}
+    [[ -d $base && -w $base ]] || die "no directory that can be written: $base"
     if is_tmpfs "$base" && ! is_tmpfs /var/tmp; then
         base=/var/tmp
     fi

@@ -32,6 +32,14 @@ crypto_capabilities every_mode() {
     return can;
 }
 
+// The place of a byte, counted from 1, in a text.
+std::string place_of(std::string_view text, std::size_t byte) {
+    const std::string_view before = text.substr(0, byte == 0 ? 0 : byte - 1);
+    const auto line = 1 + std::ranges::count(before, '\n');
+    const auto column = before.size() - (before.rfind('\n') + 1) + 1; // npos + 1 is 0
+    return "line " + std::to_string(line) + ", column " + std::to_string(column);
+}
+
 // Reads the fields of one JSON object; remembers the first thing that is wrong with it.
 class profile_reader {
   public:
@@ -146,8 +154,8 @@ result<engine_profile> parse_engine_profile(std::string_view json, std::string& 
             why = "a JSON object is needed";
         else if (profile_reader(object, why).read(profile))
             return profile;
-    } catch (const nlohmann::json::exception& malformed) {
-        why = malformed.what();
+    } catch (const nlohmann::json::parse_error& malformed) {
+        why = "not JSON at " + place_of(json, malformed.byte);
     }
     return make_error(EINVAL);
 }
