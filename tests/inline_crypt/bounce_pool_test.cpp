@@ -69,7 +69,7 @@ TEST_CASE("bounce chunks do not overlap, whatever is taken and put") {
     random_source random(test_seed() + 1);
     for (const unsigned pages : {1U, 2U, 3U, 7U, 16U, 63U, 100U, 1500U}) {
         CAPTURE(pages);
-        auto pool = std::move(*bounce_pool::make(std::size_t{pages} * page_bytes));
+        auto pool = *bounce_pool::make(std::size_t{pages} * page_bytes);
         CHECK(pool.region().size() == std::size_t{pages} * page_bytes);
         chunks_out out(pool);
         bool all_right = true;
@@ -95,7 +95,7 @@ TEST_CASE("bounce chunks do not overlap, whatever is taken and put") {
 
 TEST_CASE("a bounce pool that was cut to pieces joins them again") {
     random_source random(test_seed() + 2);
-    auto pool = std::move(*bounce_pool::make(64 * page_bytes));
+    auto pool = *bounce_pool::make(64 * page_bytes);
     for (int round = 0; round < 20; ++round) {
         chunks_out out(pool);
         for (int page = 0; page < 64; ++page)
@@ -110,7 +110,7 @@ TEST_CASE("a bounce pool that was cut to pieces joins them again") {
 }
 
 TEST_CASE("whoever wants more than the bounce pool has gets the largest there is") {
-    auto pool = std::move(*bounce_pool::make(7 * page_bytes));
+    auto pool = *bounce_pool::make(7 * page_bytes);
     const bounce_chunk four = pool.try_get(1 << 20, page_bytes);
     CHECK(four.size_bytes == 4 * page_bytes);
     const bounce_chunk two = pool.try_get(1 << 20, page_bytes);
@@ -124,7 +124,7 @@ TEST_CASE("whoever wants more than the bounce pool has gets the largest there is
 }
 
 TEST_CASE("a bounce pool gives no less than the least that is asked for") {
-    auto pool = std::move(*bounce_pool::make(6 * page_bytes));
+    auto pool = *bounce_pool::make(6 * page_bytes);
     const bounce_chunk four = pool.try_get(4 * page_bytes, 4 * page_bytes);
     REQUIRE(four);
     CHECK_FALSE(pool.try_get(16 * page_bytes, 4 * page_bytes));
@@ -136,7 +136,7 @@ TEST_CASE("a bounce pool gives no less than the least that is asked for") {
 }
 
 TEST_CASE("a chunk is never larger than four megabytes") {
-    auto pool = std::move(*bounce_pool::make(2 * std::uint64_t{chunk_bytes_max}));
+    auto pool = *bounce_pool::make(2 * std::uint64_t{chunk_bytes_max});
     const bounce_chunk first = pool.try_get(UINT32_MAX, page_bytes);
     const bounce_chunk second = pool.try_get(UINT32_MAX, page_bytes);
     CHECK(first.size_bytes == chunk_bytes_max);
@@ -148,14 +148,14 @@ TEST_CASE("a chunk is never larger than four megabytes") {
 
 TEST_CASE("a bounce pool rounds its size up to whole pages") {
     for (const unsigned bytes : {1U, 511U, 4095U, 4096U}) {
-        auto pool = std::move(*bounce_pool::make(bytes));
+        auto pool = *bounce_pool::make(bytes);
         CHECK(pool.region().size() == page_bytes);
     }
     CHECK(bounce_pool::make(4097)->region().size() == 2 * page_bytes);
 }
 
 TEST_CASE("a bounce pool of no bytes never has anything") {
-    auto pool = std::move(*bounce_pool::make(0));
+    auto pool = *bounce_pool::make(0);
     CHECK(pool.region().empty());
     CHECK_FALSE(pool.try_get(512, 512));
     CHECK_FALSE(pool.try_get(0, 0));

@@ -13,7 +13,7 @@ namespace {
 
 struct keyed_cipher {
     explicit keyed_cipher(random_source& random)
-        : key(random), tfm(std::move(*make_skcipher(crypto_mode::aes_256_xts, 1))) {
+        : key(random), tfm(*make_skcipher(crypto_mode::aes_256_xts, 1)) {
         REQUIRE_FALSE(tfm->setkey(key.bytes));
     }
     test_key key;

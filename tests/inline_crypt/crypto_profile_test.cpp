@@ -57,8 +57,7 @@ using ops_seen = std::vector<op>;
 
 struct fixture {
     explicit fixture(unsigned num_slots)
-        : env(test_seed(), &hooks), profile(std::move(*crypto_profile::make(env, {}, num_slots, ops))),
-          asker(env) {}
+        : env(test_seed(), &hooks), profile(*crypto_profile::make(env, {}, num_slots, ops)), asker(env) {}
 
     std::uint32_t get(const key_request& key) {
         const keyslot_grant grant = profile->get_keyslot(key, asker);

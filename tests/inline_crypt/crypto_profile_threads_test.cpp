@@ -55,7 +55,7 @@ struct watching_ops final : crypto_ll_ops {
 
 struct shared_profile {
     explicit shared_profile(unsigned num_slots)
-        : env(test_seed()), profile(std::move(*crypto_profile::make(env, {}, num_slots, ops))) {}
+        : env(test_seed()), profile(*crypto_profile::make(env, {}, num_slots, ops)) {}
 
     simulated_env env; // of the thread that prepares and looks at the result
     watching_ops ops;
@@ -116,7 +116,7 @@ void run_threads(shared_profile& shared, unsigned thread_count, int rounds) {
     std::vector<std::thread> threads;
     for (unsigned t = 0; t < thread_count; ++t)
         threads.emplace_back([&, t] {
-            auto e = std::move(*thread_env::make());
+            auto e = *thread_env::make();
             profile_user(shared, *e, test_seed() + t).work(rounds);
         });
     for (auto& thread : threads)
@@ -195,7 +195,7 @@ TEST_CASE("an eviction that hides an idle slot from an asker wakes it afterwards
     simulated_env asking(test_seed(), &hooks);
     simulated_env other(test_seed());
     slow_evict_ops ops;
-    auto profile = std::move(*crypto_profile::make(asking, {}, 1, ops));
+    auto profile = *crypto_profile::make(asking, {}, 1, ops);
     nominal_key used, wanted;
     profile_asker user(other), asker(asking);
     const keyslot_grant held = profile->get_keyslot(used, user);

@@ -73,7 +73,7 @@ TEST_CASE("a queue or a fallback without memory is ENOMEM and can be tried again
     CHECK(submit_queue::make(stack.device, stack.fallback.get(), stack.env, {}).error() ==
           make_error(ENOMEM));
     hooks.refused = "crypto_fallback.reserve";
-    CHECK(crypto_fallback::make(stack.env, std::move(*make_keyslot_tfms(stack.env, 1, 1)), {}).error() ==
+    CHECK(crypto_fallback::make(stack.env, *make_keyslot_tfms(stack.env, 1, 1), {}).error() ==
           make_error(ENOMEM));
     hooks.refused = "";
     CHECK(submit_queue::make(stack.device, stack.fallback.get(), stack.env, {}).has_value());

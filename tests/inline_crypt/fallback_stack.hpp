@@ -48,7 +48,7 @@ struct fallback_stack {
     explicit fallback_stack(const stack_options& options = {});
 
     std::unique_ptr<submit_queue> make_queue(const queue_options& options) {
-        return std::move(*submit_queue::make(device, fallback.get(), env, options));
+        return *submit_queue::make(device, fallback.get(), env, options);
     }
     test_key make_key(std::uint32_t unit_bytes = 4096);
 

@@ -22,8 +22,7 @@ struct shared_stack {
     shared_stack(const fallback_options& options, unsigned keyslots)
         : env(test_seed()), random(test_seed()),
           device(sector{4 * sectors_per_thread}, completion_order::shuffled, test_seed() + 1),
-          fallback(std::move(
-              *crypto_fallback::make(env, std::move(*make_keyslot_tfms(env, keyslots, 2)), options))) {
+          fallback(*crypto_fallback::make(env, *make_keyslot_tfms(env, keyslots, 2), options)) {
         for (int i = 0; i < 4; ++i) {
             keys.emplace_back(random);
             REQUIRE_FALSE(start_using_key(env, device, fallback.get(), *keys.back().key));
@@ -44,8 +43,8 @@ void wait_for_all(submit_queue& queue) {
 
 // Writes and reads back in a part of the device of its own; the number of wrong results.
 int wrong_results(shared_stack& shared, unsigned thread_number, const queue_options& options) {
-    auto e = std::move(*thread_env::make());
-    auto queue = std::move(*submit_queue::make(shared.device, shared.fallback.get(), *e, options));
+    auto e = *thread_env::make();
+    auto queue = *submit_queue::make(shared.device, shared.fallback.get(), *e, options);
     random_source random(test_seed() + 10 + thread_number);
     int wrong = 0;
     for (int round = 0; round < rounds; ++round) {
@@ -102,7 +101,7 @@ TEST_CASE("threads that share two keyslots and a small reserve all finish") {
 
 TEST_CASE("threads that share workers to decrypt all finish") {
     for (const unsigned keyslots : {1U, 2U, 8U}) {
-        auto workers = std::move(*worker_pool::make(2, "decrypt"));
+        auto workers = *worker_pool::make(2, "decrypt");
         check_threads({.bounce_reserve_pages = 3, .decrypt_executor = workers.get(), .decrypt_workers = 2},
                       keyslots, {.depth = 4, .bounce_bytes = 0});
     }

@@ -32,7 +32,7 @@ struct refusing_hooks final : env_hooks {
 const crypto_config adiantum_config{crypto_mode::adiantum, unit_of(4096), 32};
 
 std::unique_ptr<tfm_source> make_source(env& e, unsigned num_slots, unsigned lanes = 1) {
-    return std::move(*make_keyslot_tfms(e, num_slots, lanes));
+    return *make_keyslot_tfms(e, num_slots, lanes);
 }
 
 // A unit as the lease's tfm encrypts it.
@@ -78,7 +78,7 @@ void use_key(tfm_source& source, profile_asker& asker, const key_request& key) {
 
 TEST_CASE("a mode has tfms only once somebody started to use it") {
     simulated_env env(test_seed());
-    auto slots = std::move(*slot_tfms::make(env, 2, 1));
+    auto slots = *slot_tfms::make(env, 2, 1);
     CHECK_FALSE(slots->has_mode(crypto_mode::aes_256_xts));
     CHECK_FALSE(slots->add_mode(env, crypto_mode::aes_256_xts));
     CHECK(slots->has_mode(crypto_mode::aes_256_xts));

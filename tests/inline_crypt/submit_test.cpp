@@ -78,7 +78,7 @@ test_key make_fresh_key(fallback_stack& stack, std::uint64_t stream) {
 TEST_CASE("a device that encrypts natively gets the bio as it is, the fallback all others") {
     fallback_stack stack;
     counting_ops ops;
-    auto profile = std::move(*crypto_profile::make(stack.env, xts_4096_only(), 2, ops));
+    auto profile = *crypto_profile::make(stack.env, xts_4096_only(), 2, ops);
     stack.device.claim_native(xts_4096_only(), profile.get());
     const auto queue = stack.make_queue({});
     const test_key native = stack.make_key(4096);
@@ -102,7 +102,7 @@ TEST_CASE("a device that encrypts natively gets the bio as it is, the fallback a
 TEST_CASE("evicting a key goes to whoever has it") {
     fallback_stack stack;
     counting_ops ops;
-    auto profile = std::move(*crypto_profile::make(stack.env, xts_4096_only(), 2, ops));
+    auto profile = *crypto_profile::make(stack.env, xts_4096_only(), 2, ops);
     stack.device.claim_native(xts_4096_only(), profile.get());
     const test_key key = stack.make_key(4096);
     profile_asker asker(stack.env);
@@ -116,7 +116,7 @@ TEST_CASE("evicting a key goes to whoever has it") {
 
 TEST_CASE("without native encryption and without fallback a bio ends with notsupp") {
     fallback_stack stack;
-    const auto queue = std::move(*submit_queue::make(stack.device, nullptr, stack.env, {}));
+    const auto queue = *submit_queue::make(stack.device, nullptr, stack.env, {});
     const test_key key(stack.random);
     for (int i = 0; i < 2; ++i)
         CHECK(start_using_key(stack.env, stack.device, nullptr, *key.key) == make_error(ENOPKG));
@@ -220,9 +220,8 @@ TEST_CASE("the stages of a bio add up to its whole time, and each that was passe
     fallback_stack stack({.fallback = {.bounce_reserve_pages = 1}});
     ticking_env ticking(stack.env);
     const test_key key = stack.make_key();
-    const auto queue =
-        std::move(*submit_queue::make(stack.device, stack.fallback.get(), ticking,
-                                      {.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 4096}));
+    const auto queue = *submit_queue::make(stack.device, stack.fallback.get(), ticking,
+                                           {.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 4096});
     for (const bio_op op : {bio_op::write, bio_op::read}) {
         bio_stamps stamps;
         auto io = stack.make_io(op, 0, 4 * 4096, key);
@@ -282,7 +281,7 @@ TEST_CASE("a fallback needs memory, and workers if it has an executor for them")
     fallback_stack stack;
     simulated_executor executor(stack.env, 1);
     const auto make = [&](const fallback_options& options) {
-        return crypto_fallback::make(stack.env, std::move(*make_keyslot_tfms(stack.env, 1, 1)), options);
+        return crypto_fallback::make(stack.env, *make_keyslot_tfms(stack.env, 1, 1), options);
     };
     CHECK(make({.decrypt_executor = &executor}).error() == make_error(EINVAL));
     CHECK(make({.decrypt_workers = 1}).error() == make_error(EINVAL));

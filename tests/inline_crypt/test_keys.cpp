@@ -24,11 +24,11 @@ crypto_config xts_config(std::uint32_t unit_bytes) {
 
 test_key::test_key(random_source& random, std::uint32_t unit_bytes)
     : bytes(random_bytes(xts_key_bytes, random.next())),
-      key(std::move(*crypto_key::make(bytes, xts_config(unit_bytes)))) {}
+      key(*crypto_key::make(bytes, xts_config(unit_bytes))) {}
 
 std::unique_ptr<crypto_key> make_weak_key() {
     const std::vector<std::byte> bytes(xts_key_bytes, std::byte{7});
-    return std::move(*crypto_key::make(bytes, xts_config()));
+    return *crypto_key::make(bytes, xts_config());
 }
 
 dun random_dun(random_source& random) {
