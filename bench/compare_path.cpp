@@ -44,8 +44,9 @@ std::unique_ptr<compare_path> compare_path::open(path_kind kind, const std::stri
             fallback.decrypt_executor = path->decrypt_pool_.get();
             fallback.decrypt_workers = options.decrypt_workers;
         }
-        auto tfms = take(make_keyslot_tfms(e, fallback_keyslots, options.lanes + options.decrypt_workers),
-                         "fallback");
+        auto tfms =
+            take(make_keyslot_tfms(e, kernel_7_0.fallback_keyslots, options.lanes + options.decrypt_workers),
+                 "fallback");
         path->fallback_ = take(crypto_fallback::make(e, std::move(tfms), fallback), "fallback");
     }
     path->start_using_keys();

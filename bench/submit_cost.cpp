@@ -74,7 +74,7 @@ void run_bios(benchmark::State& state, what_device which, bio_op op, bool encryp
     auto e = *thread_env::make();
     const sector capacity = to_sectors_exact({disk_bytes});
     auto device = which == what_device::null ? make_null_device(capacity) : *make_memory_device(capacity);
-    auto fallback = *crypto_fallback::make(*e, *make_keyslot_tfms(*e, fallback_keyslots, 1), {});
+    auto fallback = *crypto_fallback::make(*e, *make_keyslot_tfms(*e, kernel_7_0.fallback_keyslots, 1), {});
     const auto key = *crypto_key::make(key_bytes(), {crypto_mode::aes_256_xts, unit_size, 8});
     if (start_using_key(*e, *device, fallback.get(), *key))
         return state.SkipWithError("no cipher");

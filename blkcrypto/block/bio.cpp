@@ -40,6 +40,11 @@ void bio::prepare(bio_op operation, sector start, std::span<const bio_vec> memor
     stamps = nullptr;
 }
 
+void bio::prepare_range(bio_op operation, sector start, std::uint32_t size_bytes, bio_end_io& told) noexcept {
+    prepare(operation, start, {}, told);
+    iter.size_bytes = size_bytes;
+}
+
 void bio::advance(std::uint32_t bytes) noexcept {
     if (crypt)
         crypt.advance(bytes);

@@ -44,7 +44,9 @@ struct bvec_iter {
     void advance(std::span<const bio_vec> segments, std::uint32_t bytes) noexcept;
 };
 
-enum class bio_op : std::uint8_t { read, write, flush };
+/// REQ_OP_READ and its like. A discard gives the range back to the medium: what it holds afterwards is the
+/// device's business. Zeroes are written to the range without memory that holds them.
+enum class bio_op : std::uint8_t { read, write, flush, discard, write_zeroes };
 
 /// The stages whose time can be told apart.
 enum class bio_stage : std::uint8_t { queued, tfm_wait, derive, setkey, cipher, bounce_wait, storage, done };
@@ -89,7 +91,8 @@ class bio {
 
     bio_op op = bio_op::read;
     bool fua = false;      // a write ends only when it is on stable storage
-    bool preflush = false; // everything written before is made stable first
+    bool preflush = false; // whatever writes ended before this one was submitted are made stable first;
+                           // alone, on a write of nothing, it is a flush
     blk_status status = blk_status::ok;
     bvec_iter iter;
     std::span<const bio_vec> segments;
@@ -100,10 +103,26 @@ class bio {
     /// Makes this a read or write of all of `segments` at `start`, plain, not yet ended.
     void prepare(bio_op operation, sector start, std::span<const bio_vec> memory, bio_end_io& told) noexcept;
 
+    /// Makes this a discard or write_zeroes of `size_bytes` at `start`, plain, not yet ended.
+    void prepare_range(bio_op operation, sector start, std::uint32_t size_bytes, bio_end_io& told) noexcept;
+
     /// bio_crypt_set_ctx(). The context is part of the bio: nothing to allocate, nothing to run out of.
     void set_crypt_ctx(const key_request& key, const dun& first_dun) noexcept { crypt = {&key, first_dun}; }
 
-    bool has_data() const noexcept { return iter.size_bytes != 0; }
+    /// bio_has_data(): there is memory to read into or to write from.
+    bool has_data() const noexcept {
+        return iter.size_bytes != 0 && (op == bio_op::read || op == bio_op::write);
+    }
+
+    /// There is something for a cipher to do: the data, or zeros that a crypto context turns into ciphertext.
+    bool has_plaintext() const noexcept {
+        return has_data() || (op == bio_op::write_zeroes && iter.size_bytes != 0);
+    }
+
+    /// All it asks for is that what was written becomes stable: a flush, or REQ_PREFLUSH without data.
+    bool is_flush() const noexcept {
+        return op == bio_op::flush || (op == bio_op::write && preflush && iter.size_bytes == 0);
+    }
 
     /// bio_advance(): drops the first bytes, DUN included.
     void advance(std::uint32_t bytes) noexcept;

@@ -17,6 +17,8 @@ constexpr std::uint32_t unscattered_unit_max_bytes = 4096;
 bool segments_are_whole_units(const bio& b, data_unit_size unit_size) noexcept {
     if (!unit_size.divides(b.iter.size_bytes))
         return false;
+    if (!b.has_data())
+        return true;
     const std::uint32_t granule = std::min(unit_size.bytes(), unscattered_unit_max_bytes);
     bvec_iter at = b.iter;
     while (at.size_bytes != 0) {
@@ -28,9 +30,9 @@ bool segments_are_whole_units(const bio& b, data_unit_size unit_size) noexcept {
     return true;
 }
 
-block_queue::block_queue(const block_device& device, env& environment) noexcept
+block_queue::block_queue(const block_device& device, env& environment, const queue_options& options) noexcept
     : env_(environment), ended_(environment), limits_(device.limits()), capacity_(device.capacity()),
-      native_(device.native_crypto()) {}
+      native_(device.native_crypto()), misaligned_(options.kernel.misaligned) {}
 
 void block_queue::submit(bio& b) noexcept {
     ++in_flight_;
@@ -38,25 +40,26 @@ void block_queue::submit(bio& b) noexcept {
     if (verdict != blk_status::ok) [[unlikely]]
         return complete(b, verdict);
     b.enter_stage(bio_stage::storage, env_);
-    if (!b.has_data() && b.op != bio_op::flush)
+    const bool asks_for_nothing = b.is_flush() ? !limits_.volatile_cache : b.iter.size_bytes == 0;
+    if (asks_for_nothing)
         return complete(b, blk_status::ok);
     do_submit(b);
 }
 
 blk_status block_queue::check(const bio& b) const noexcept {
     if (b.crypt) {
-        if (!b.has_data()) {
-            static warn_once warned;
-            warned("encrypted bio without data");
-            return blk_status::ioerr;
-        }
-        if (native_ == nullptr || !native_->supports(b.crypt.key->config()))
-            return blk_status::notsupp;
-        if (!segments_are_whole_units(b, b.crypt.unit_size()))
-            return blk_status::inval;
+        const blk_status verdict = check_crypt_ctx(b);
+        if (verdict != blk_status::ok)
+            return verdict;
     }
-    if (b.op == bio_op::flush && b.has_data())
-        return blk_status::inval;
+    if (b.op != bio_op::read && b.op != bio_op::write) [[unlikely]] {
+        if (b.op == bio_op::flush && b.iter.size_bytes != 0)
+            return blk_status::inval;
+        if (b.op == bio_op::discard && !limits_.discard)
+            return blk_status::notsupp;
+    }
+    if ((b.fua || b.preflush) && b.op != bio_op::write)
+        return blk_status::ioerr;
     const std::uint64_t block_mask = limits_.logical_block_size_bytes - 1;
     const std::uint64_t sectors = b.iter.size_bytes >> sector_bits;
     if (((to_bytes(b.iter.start).value | b.iter.size_bytes) & block_mask) != 0)
@@ -64,6 +67,17 @@ blk_status block_queue::check(const bio& b) const noexcept {
     if (sectors > capacity_.value || b.iter.start.value > capacity_.value - sectors)
         return blk_status::ioerr;
     return blk_status::ok;
+}
+
+blk_status block_queue::check_crypt_ctx(const bio& b) const noexcept {
+    if (!b.has_plaintext()) {
+        static warn_once warned;
+        warned("encrypted bio without data");
+        return blk_status::ioerr;
+    }
+    if (native_ == nullptr || !native_->supports(b.crypt.key->config()))
+        return blk_status::notsupp;
+    return segments_are_whole_units(b, b.crypt.unit_size()) ? blk_status::ok : misaligned_;
 }
 
 unsigned block_queue::poll() noexcept {

@@ -17,6 +17,7 @@
 #include "blkcrypto/base/result.hpp"
 #include "blkcrypto/block/bio.hpp"
 #include "blkcrypto/block/crypto_capabilities.hpp"
+#include "blkcrypto/block/kernel_generation.hpp"
 #include "blkcrypto/block/keyslot_counters.hpp"
 #include "blkcrypto/block/limits.hpp"
 
@@ -34,6 +35,7 @@ struct queue_options {
     unsigned depth = 128;                    // bios in flight at full speed
     std::uint32_t io_size_bytes = 128 << 10; // the largest usual bio, for sizing bounce memory
     std::uint64_t bounce_bytes = 8 << 20;    // bounce memory is min(depth x io_size_bytes, this)
+    kernel_generation kernel = {};           // whose rules apply to misaligned bios
 };
 
 /// Bios that have ended and whose end_io has not run yet.
@@ -70,9 +72,11 @@ class block_queue {
     block_queue& operator=(const block_queue&) = delete;
 
     /// Checks the bio, then hands it to the device. What it can end with beside the device's own errors:
-    /// ioerr out of range, unaligned to the logical block size, or encrypted without data; notsupp with a
-    /// crypto context that the device does not take (7.0's submit_bio()); inval where a segment is not whole
-    /// data units.
+    /// ioerr out of range, unaligned to the logical block size, encrypted without anything to encrypt, or
+    /// with fua or preflush on anything but a write; notsupp with a crypto context that the device does not
+    /// take (7.0's submit_bio()), or for a discard where the limits have none; inval for a flush with data;
+    /// queue_options::kernel.misaligned where a segment is not whole data units. What asks for nothing ends
+    /// at once: no data, or a flush of a device without a volatile cache.
     void submit(bio& b) noexcept;
 
     /// The number of bios submitted here that ended. Call it, or wait(), on every queue that has bios in
@@ -97,9 +101,11 @@ class block_queue {
     virtual keyslot_counters keyslot_use() const noexcept { return {}; }
 
   protected:
-    block_queue(const block_device& device, env& environment) noexcept;
+    block_queue(const block_device& device, env& environment, const queue_options& options) noexcept;
 
-    /// The bio passed the checks. A device ends it with complete(), now or later.
+    /// The bio passed the checks. A device ends it with complete(), now or later. It is a read, a write with
+    /// data, a discard or write_zeroes of a range, or, where the limits say volatile_cache, what
+    /// bio::is_flush(). Without a volatile cache fua and preflush mean nothing.
     virtual void do_submit(bio& b) noexcept = 0;
     /// Pushes out what is gathered and collects what ended.
     virtual void do_poll() noexcept = 0;
@@ -112,6 +118,7 @@ class block_queue {
 
   private:
     blk_status check(const bio& b) const noexcept;
+    blk_status check_crypt_ctx(const bio& b) const noexcept;
 
     env& env_;
     completion_list ended_;
@@ -119,6 +126,7 @@ class block_queue {
     const queue_limits limits_;
     const sector capacity_;
     const crypto_capabilities* const native_; // what the device encrypts by itself; null: nothing
+    const blk_status misaligned_;             // what a bio with cut data units ends with
 };
 
 class block_device {
@@ -142,7 +150,8 @@ class block_device {
                                                             const queue_options& options) = 0;
 };
 
-/// True if all segments of what is left are whole data units, as far as bio_vec asks for it.
+/// True if all segments of what is left are whole data units, as far as bio_vec asks for it; without
+/// segments, if the range is.
 bool segments_are_whole_units(const bio& b, data_unit_size unit_size) noexcept;
 
 } // namespace blkcrypto

@@ -10,11 +10,16 @@ namespace blkcrypto {
 struct queue_limits {
     std::uint32_t logical_block_size_bytes = 512; // start and length of every bio are multiples of it
     std::uint32_t memory_alignment_bytes = 1;     // of segments, for full speed: others work
+    bool volatile_cache =
+        false;           // what was written may be lost until a flush; without one a flush has nothing to do
+    bool discard = true; // takes discards
 
     /// blk_stack_limits(): what holds for a device on top of `lower`.
     void intersect(const queue_limits& lower) noexcept {
         logical_block_size_bytes = std::max(logical_block_size_bytes, lower.logical_block_size_bytes);
         memory_alignment_bytes = std::max(memory_alignment_bytes, lower.memory_alignment_bytes);
+        volatile_cache = volatile_cache || lower.volatile_cache;
+        discard = discard && lower.discard;
     }
 };
 

@@ -45,7 +45,7 @@ class inline_crypto_queue final : public block_queue {
   public:
     inline_crypto_queue(block_device& device, crypto_engine& engine, std::unique_ptr<block_queue> lower,
                         const queue_options& options, bounce_pool&& memory)
-        : block_queue(device, lower->environment()), engine_(engine), lower_(std::move(lower)),
+        : block_queue(device, lower->environment(), options), engine_(engine), lower_(std::move(lower)),
           memory_(std::move(memory)), memory_buffer_(lower_->register_buffer(memory_.region())),
           commands_(std::max(options.depth, 1U), *this), batch_(*this) {}
 
@@ -177,7 +177,7 @@ void inline_crypto_queue::get_slot(command& c) noexcept {
 }
 
 void inline_crypto_queue::have_slot(command& c) noexcept {
-    if (c.source->op == bio_op::write)
+    if (c.source->op != bio_op::read)
         return encrypt_next_piece(c);
     c.source->enter_stage(bio_stage::storage, environment());
     c.lower.clone_from(*c.source, c);
@@ -235,6 +235,9 @@ void inline_crypto_queue::run_on_engine(unsigned worker) noexcept {
 void inline_crypto_queue::crypt(command& c, cipher_lane& lane) noexcept {
     const bio& source = *c.source;
     const skcipher& tfm = engine_.slots->tfm(c.slot, source.crypt.key->config().mode);
+    if (source.op == bio_op::write_zeroes)
+        return crypt_zeros(tfm, source.crypt.unit_size(), c.at, c.at_dun, {c.chunk.data, c.piece_bytes},
+                           lane);
     const auto direction = source.op == bio_op::write ? cipher_direction::encrypt : cipher_direction::decrypt;
     crypt_segments(tfm, direction, source.crypt.unit_size(), source.segments, c.at, c.at_dun, c.piece_bytes,
                    c.chunk.data, lane);
@@ -265,7 +268,7 @@ void inline_crypto_queue::engine_done(command& c) noexcept {
 void inline_crypto_queue::lower_ended(command& c) noexcept {
     if (c.lower.status != blk_status::ok || !c.source->crypt)
         return finish(c, c.lower.status);
-    if (c.source->op == bio_op::write)
+    if (c.source->op != bio_op::read)
         return c.at.size_bytes == 0 ? finish(c, blk_status::ok) : encrypt_next_piece(c);
     c.source->enter_stage(bio_stage::cipher, environment());
     c.piece_bytes = c.at.size_bytes;

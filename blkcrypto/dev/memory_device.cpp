@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/dev/memory_device.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -18,21 +19,29 @@ void copy(bio_op op, std::byte* medium, const bio_vec& segment) {
 
 class memory_queue final : public block_queue {
   public:
-    memory_queue(const block_device& device, env& environment, bytes_span storage) noexcept
-        : block_queue(device, environment), storage_(storage) {}
+    memory_queue(const block_device& device, env& environment, const queue_options& options,
+                 bytes_span storage) noexcept
+        : block_queue(device, environment, options), storage_(storage) {}
 
   private:
-    // A flush has no data, and memory nothing to flush.
     void do_submit(bio& b) noexcept override {
+        if (b.has_data())
+            copy_segments(b);
+        else
+            std::ranges::fill(storage_.subspan(to_bytes(b.iter.start).value, b.iter.size_bytes),
+                              std::byte{0});
+        complete(b, blk_status::ok);
+    }
+    void do_poll() noexcept override {}
+
+    void copy_segments(const bio& b) noexcept {
         bvec_iter at = b.iter;
         while (at.size_bytes != 0) {
             const bio_vec segment = at.current(b.segments);
             copy(b.op, storage_.data() + to_bytes(at.start).value, segment);
             at.advance(b.segments, segment.length_bytes);
         }
-        complete(b, blk_status::ok);
     }
-    void do_poll() noexcept override {}
 
     const bytes_span storage_;
 };
@@ -53,8 +62,8 @@ class memory_device final : public block_device {
         return "memory, " + std::to_string(capacity().value) + " sectors";
     }
 
-    result<std::unique_ptr<block_queue>> make_queue(env& environment, const queue_options&) override {
-        return std::make_unique<memory_queue>(*this, environment, storage_);
+    result<std::unique_ptr<block_queue>> make_queue(env& environment, const queue_options& options) override {
+        return std::make_unique<memory_queue>(*this, environment, options, storage_);
     }
 
   private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // A device whose medium is memory: the shortest one that keeps what it is given. submit() copies at once;
-// poll() only runs the end_io. Any number of queues share the memory; two bios that overlap at the same time
-// on two threads are the caller's race, as they are on a disk.
+// poll() only runs the end_io. What was discarded reads as zeros. Any number of queues share the memory; two
+// bios that overlap at the same time on two threads are the caller's race, as they are on a disk.
 
 #include "blkcrypto/block/block_device.hpp"
 

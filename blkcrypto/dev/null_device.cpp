@@ -6,7 +6,8 @@ namespace {
 
 class null_queue final : public block_queue {
   public:
-    null_queue(const block_device& device, env& environment) noexcept : block_queue(device, environment) {}
+    null_queue(const block_device& device, env& environment, const queue_options& options) noexcept
+        : block_queue(device, environment, options) {}
 
   private:
     void do_submit(bio& b) noexcept override { complete(b, blk_status::ok); }
@@ -21,8 +22,8 @@ class null_device final : public block_device {
     sector capacity() const noexcept override { return capacity_; }
     std::string describe() const override { return "null"; }
 
-    result<std::unique_ptr<block_queue>> make_queue(env& environment, const queue_options&) override {
-        return std::make_unique<null_queue>(*this, environment);
+    result<std::unique_ptr<block_queue>> make_queue(env& environment, const queue_options& options) override {
+        return std::make_unique<null_queue>(*this, environment, options);
     }
 
   private:

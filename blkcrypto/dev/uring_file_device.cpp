@@ -19,6 +19,9 @@ constexpr std::uint32_t page_size_bytes = 4096;
 // The order in which a queue names the files to its ring.
 enum file_index : unsigned { buffered_file, direct_file };
 
+// What zeros are written from where the file cannot be told to be zero; never written to.
+alignas(page_size_bytes) std::array<std::byte, 65536> zeros;
+
 /// Where a bio's transfer has got to. In bytes, unlike bvec_iter: the kernel may stop anywhere.
 struct transfer_place {
     std::uint64_t offset_bytes = 0;
@@ -26,8 +29,10 @@ struct transfer_place {
     std::uint32_t index = 0;      // of the current segment
     std::uint32_t done_bytes = 0; // of the current segment
 
-    bio_vec current(std::span<const bio_vec> segments) const noexcept {
-        const bio_vec& segment = segments[index];
+    bio_vec current(const bio& b) const noexcept {
+        if (b.op == bio_op::write_zeroes)
+            return {zeros.data(), std::min(left_bytes, static_cast<std::uint32_t>(zeros.size()))};
+        const bio_vec& segment = b.segments[index];
         const std::uint32_t length = std::min(segment.length_bytes - done_bytes, left_bytes);
         return {segment.data + done_bytes, length, segment.buffer};
     }
@@ -49,7 +54,7 @@ class iovec_list {
         count_ = 0;
         buffer_ = unregistered_buffer;
         while (from.left_bytes != 0) {
-            const bio_vec segment = from.current(b.segments);
+            const bio_vec segment = from.current(b);
             if (!add(segment))
                 return;
             from.advance(b.segments, segment.length_bytes);
@@ -100,7 +105,13 @@ class iovec_list {
 
 class file_queue;
 
-/// One bio on its way: an fsync, or a transfer, or the one and then the other.
+/// How a file is told that a range of it is zero, best first; what the filesystem cannot do it says.
+enum class zeroing : std::uint8_t { zero_range, punch_hole, write };
+
+/// What an op does next: bring the disk's cache to the disk, change what the file has allocated, or transfer.
+enum class file_step : std::uint8_t { sync, allocate, transfer };
+
+/// One bio on its way: an fsync, an fallocate, a transfer, or the first and then the last.
 class file_op final : public uring_op {
   public:
     explicit file_op(file_queue& queue) noexcept : queue_(queue) {}
@@ -111,6 +122,8 @@ class file_op final : public uring_op {
 
   private:
     void prepare_transfer(io_uring_sqe& sqe) noexcept;
+    void prepare_allocate(io_uring_sqe& sqe) noexcept;
+    void allocation_refused() noexcept;
     bool may_go_direct() const noexcept;
     void synced() noexcept;
     void transferred(std::uint32_t bytes) noexcept;
@@ -121,16 +134,18 @@ class file_op final : public uring_op {
     transfer_place at_;
     iovec_list memory_;
     unsigned stalls_ = 0;
-    bool syncing_ = false;        // the fsync is under way
-    bool direct_ = false;         // the transfer under way goes past the page cache
-    bool direct_refused_ = false; // the kernel did not take this bio's memory or place
+    file_step step_ = file_step::transfer;  // what is under way
+    zeroing zeroing_ = zeroing::zero_range; // of write_zeroes
+    bool direct_ = false;                   // the transfer under way goes past the page cache
+    bool direct_refused_ = false;           // the kernel did not take this bio's memory or place
 };
 
 class file_queue final : public block_queue {
   public:
-    file_queue(const block_device& device, env& environment, const image_file& file, result_filter* faults,
-               std::unique_ptr<uring_loop> loop, unsigned depth)
-        : block_queue(device, environment), file_(file), faults_(faults), loop_(std::move(loop)),
+    file_queue(const block_device& device, env& environment, const queue_options& options,
+               const image_file& file, result_filter* faults, std::unique_ptr<uring_loop> loop,
+               unsigned depth)
+        : block_queue(device, environment, options), file_(file), faults_(faults), loop_(std::move(loop)),
           ops_(depth, *this) {
         loop_->use_files(std::array{file.buffered.get(), file.direct.get()});
     }
@@ -139,6 +154,7 @@ class file_queue final : public block_queue {
 
     const image_file& file() const noexcept { return file_; }
     uring_loop& loop() noexcept { return *loop_; }
+    zeroing& way_to_zero() noexcept { return way_to_zero_; }
     int filtered(int res) noexcept { return faults_ == nullptr ? res : faults_->filter_result(res); }
 
     void finish(file_op& op, bio& b, blk_status outcome) noexcept {
@@ -170,7 +186,8 @@ class file_queue final : public block_queue {
     result_filter* const faults_;
     const std::unique_ptr<uring_loop> loop_;
     mempool<file_op> ops_;
-    bio_list waiting_; // for an op
+    bio_list waiting_;                          // for an op
+    zeroing way_to_zero_ = zeroing::zero_range; // the best one the filesystem has not refused
     bool some_ended_ = false;
 };
 
@@ -178,23 +195,51 @@ void file_op::start(bio& b) noexcept {
     bio_ = &b;
     at_ = {to_bytes(b.iter.start).value, b.iter.size_bytes, b.iter.index, b.iter.done_bytes};
     stalls_ = 0;
-    syncing_ = b.op == bio_op::flush || b.preflush;
+    if (b.op == bio_op::flush || b.preflush)
+        step_ = file_step::sync;
+    else if (b.op == bio_op::discard || b.op == bio_op::write_zeroes)
+        step_ = file_step::allocate;
+    else
+        step_ = file_step::transfer;
+    zeroing_ = queue_.way_to_zero();
+    if (step_ == file_step::allocate && b.op == bio_op::write_zeroes && zeroing_ == zeroing::write)
+        step_ = file_step::transfer;
     direct_refused_ = false;
     queue_.loop().submit(*this);
 }
 
 void file_op::prepare(io_uring_sqe& sqe) noexcept {
-    if (syncing_) {
+    if (step_ == file_step::sync) {
         io_uring_prep_fsync(&sqe, 0, IORING_FSYNC_DATASYNC);
         queue_.loop().set_file(sqe, buffered_file);
         return;
     }
+    if (step_ == file_step::allocate)
+        return prepare_allocate(sqe);
     memory_.gather(*bio_, at_);
     direct_ = may_go_direct();
     prepare_transfer(sqe);
     queue_.loop().set_file(sqe, direct_ ? direct_file : buffered_file);
     if (bio_->fua && bio_->op == bio_op::write)
         sqe.rw_flags = RWF_DSYNC;
+}
+
+void file_op::prepare_allocate(io_uring_sqe& sqe) noexcept {
+    const bool zeroes = bio_->op == bio_op::write_zeroes && zeroing_ == zeroing::zero_range;
+    const int mode = FALLOC_FL_KEEP_SIZE | (zeroes ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE);
+    io_uring_prep_fallocate(&sqe, 0, mode, static_cast<off_t>(at_.offset_bytes), at_.left_bytes);
+    queue_.loop().set_file(sqe, buffered_file);
+}
+
+// The next best way to zeros; a discard has no other.
+void file_op::allocation_refused() noexcept {
+    if (bio_->op == bio_op::discard)
+        return queue_.finish(*this, *bio_, blk_status::notsupp);
+    zeroing_ = zeroing_ == zeroing::zero_range ? zeroing::punch_hole : zeroing::write;
+    queue_.way_to_zero() = std::max(queue_.way_to_zero(), zeroing_);
+    if (zeroing_ == zeroing::write)
+        step_ = file_step::transfer;
+    queue_.loop().submit(*this);
 }
 
 void file_op::prepare_transfer(io_uring_sqe& sqe) noexcept {
@@ -225,7 +270,7 @@ bool file_op::may_go_direct() const noexcept {
     if (!file.direct || direct_refused_)
         return false;
     const std::uint64_t place = at_.offset_bytes | memory_.size_bytes();
-    const std::uint32_t granule = bio_->op == bio_op::write
+    const std::uint32_t granule = bio_->op != bio_op::read
                                       ? std::max(file.offset_alignment_bytes, page_size_bytes)
                                       : file.offset_alignment_bytes;
     return place % granule == 0 && memory_.is_aligned(file);
@@ -235,14 +280,18 @@ void file_op::complete(int res) noexcept {
     res = queue_.filtered(res);
     if (res == -EINTR || res == -EAGAIN)
         return try_again(blk_status::again);
-    if (res == -EINVAL && direct_ && !syncing_) {
+    if (res == -EOPNOTSUPP && step_ == file_step::allocate)
+        return allocation_refused();
+    if (res == -EINVAL && direct_ && step_ == file_step::transfer) {
         direct_refused_ = true;
         return try_again(blk_status::inval);
     }
     if (res < 0)
         return queue_.finish(*this, *bio_, to_blk_status(-res));
-    if (syncing_)
+    if (step_ == file_step::sync)
         return synced();
+    if (step_ == file_step::allocate)
+        return queue_.finish(*this, *bio_, blk_status::ok);
     transferred(static_cast<std::uint32_t>(res));
 }
 
@@ -253,9 +302,9 @@ void file_op::try_again(blk_status otherwise) noexcept {
 }
 
 void file_op::synced() noexcept {
-    syncing_ = false;
+    step_ = file_step::transfer;
     stalls_ = 0;
-    if (bio_->op == bio_op::flush)
+    if (!bio_->has_data())
         return queue_.finish(*this, *bio_, blk_status::ok);
     queue_.loop().submit(*this);
 }
@@ -276,6 +325,7 @@ class uring_file_device final : public block_device {
     uring_file_device(image_file file, result_filter* faults) noexcept
         : file_(std::move(file)), faults_(faults) {
         limits_.memory_alignment_bytes = file_.memory_alignment_bytes;
+        limits_.volatile_cache = true;
     }
 
     const queue_limits& limits() const noexcept override { return limits_; }
@@ -290,7 +340,8 @@ class uring_file_device final : public block_device {
         if (!loop)
             return loop.error();
         return or_no_memory([&]() -> result<std::unique_ptr<block_queue>> {
-            return std::make_unique<file_queue>(*this, environment, file_, faults_, std::move(*loop), depth);
+            return std::make_unique<file_queue>(*this, environment, options, file_, faults_, std::move(*loop),
+                                                depth);
         });
     }
 

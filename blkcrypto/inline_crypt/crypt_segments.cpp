@@ -58,4 +58,13 @@ void crypt_segments(const skcipher& tfm, cipher_direction direction, data_unit_s
     }
 }
 
+void crypt_zeros(const skcipher& tfm, data_unit_size unit_size, bvec_iter& at, dun& at_dun, bytes_span target,
+                 cipher_lane& lane) noexcept {
+    std::ranges::fill(target, std::byte{0});
+    const cipher_segment in_place{target.data(), target.data(), target.size()};
+    tfm.crypt(cipher_direction::encrypt, at_dun.value(), unit_size, {&in_place, 1}, lane);
+    at.advance({}, static_cast<std::uint32_t>(target.size()));
+    at_dun += unit_size.units_in(target.size());
+}
+
 } // namespace blkcrypto

@@ -14,4 +14,9 @@ void crypt_segments(const skcipher& tfm, cipher_direction direction, data_unit_s
                     std::span<const bio_vec> segments, bvec_iter& at, dun& at_dun, std::uint32_t bytes,
                     std::byte* target, cipher_lane& lane) noexcept;
 
+/// Fills `target`, whole data units, with the ciphertext of zeros: what a range that is zeroed under a crypto
+/// context holds. Moves `at`, a place in a bio without segments, and `at_dun` on.
+void crypt_zeros(const skcipher& tfm, data_unit_size unit_size, bvec_iter& at, dun& at_dun, bytes_span target,
+                 cipher_lane& lane) noexcept;
+
 } // namespace blkcrypto

@@ -28,7 +28,7 @@ result<std::unique_ptr<crypto_fallback>> crypto_fallback::make(env& e, std::uniq
                                                                const fallback_options& options) {
     if ((options.decrypt_executor != nullptr) != (options.decrypt_workers != 0))
         return make_error(EINVAL);
-    const std::uint64_t reserve_bytes = std::uint64_t{options.bounce_reserve_pages}
+    const std::uint64_t reserve_bytes = std::uint64_t{options.kernel.bounce_reserve_pages}
                                         << bounce_pool::chunk_bits_min;
     if (!e.allow_allocation(reserve_memory, reserve_bytes))
         return make_error(ENOMEM);

@@ -5,6 +5,7 @@
 // decrypt workers. The mechanics of a bio are in fallback_queue. An object, not globals: a process may have
 // several.
 
+#include "blkcrypto/block/kernel_generation.hpp"
 #include "blkcrypto/inline_crypt/bounce_pool.hpp"
 #include "blkcrypto/inline_crypt/tfm_source.hpp"
 
@@ -13,12 +14,10 @@
 
 namespace blkcrypto {
 
-/// What differs between kernels or is a boot parameter there; the values are the newest kernel's.
 struct fallback_options {
-    unsigned bounce_reserve_pages = 256;       // num_prealloc_bounce_pg: 32 before 7.0
-    blk_status misaligned = blk_status::inval; // what a bio with cut data units ends with: ioerr in 6.1
-    executor* decrypt_executor = nullptr;      // where reads are decrypted; null: on the thread that polls
-    unsigned decrypt_workers = 0;              // threads of that executor
+    kernel_generation kernel = {};        // how large the reserve of bounce memory is
+    executor* decrypt_executor = nullptr; // where reads are decrypted; null: on the thread that polls
+    unsigned decrypt_workers = 0;         // threads of that executor
 };
 
 class crypto_fallback {

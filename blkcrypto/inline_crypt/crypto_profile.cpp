@@ -150,7 +150,7 @@ void crypto_profile::blank_released(env& e, slot_number number) noexcept {
     // Unless it was reprogrammed meanwhile, or got in use again.
     if (slot.blank_on_release.load() && try_claim(slot)) {
         slot.blank_on_release.store(false);
-        (void)ops_.keyslot_evict(nullptr, {number});
+        (void)ops_.keyslot_evict(e, nullptr, {number});
         slot.word.fetch_sub(claimed);
     }
 }
@@ -209,23 +209,23 @@ std::error_code crypto_profile::evict_key(env& e, const key_request& key) noexce
     std::error_code error;
     {
         const env_lock lock(e, lock_);
-        error = evict(key);
+        error = evict(e, key);
     }
     // Whoever parked while an idle slot was claimed for blanking could not see that it was idle.
     pass_on_wake(e);
     return error;
 }
 
-std::error_code crypto_profile::evict(const key_request& key) noexcept {
+std::error_code crypto_profile::evict(env& e, const key_request& key) noexcept {
     if (slots_.empty())
-        return ops_.keyslot_evict(&key, no_keyslot);
+        return ops_.keyslot_evict(e, &key, no_keyslot);
     const slot_number number = find(key);
     if (number == no_slot)
         return {};
     keyslot& slot = slots_[number];
     unlink(number);
     if (try_claim(slot)) {
-        const std::error_code error = ops_.keyslot_evict(&key, {number});
+        const std::error_code error = ops_.keyslot_evict(e, &key, {number});
         slot.word.fetch_sub(claimed);
         return error;
     }
@@ -235,7 +235,7 @@ std::error_code crypto_profile::evict(const key_request& key) noexcept {
     // Its user may have let go before it could see the mark.
     if (try_claim(slot)) {
         slot.blank_on_release.store(false);
-        (void)ops_.keyslot_evict(&key, {number});
+        (void)ops_.keyslot_evict(e, &key, {number});
         slot.word.fetch_sub(claimed);
     }
     return make_error(EBUSY);
@@ -245,6 +245,7 @@ std::error_code crypto_profile::reprogram_all_keys(acquire_context& asker) noexc
     std::error_code first_error;
     {
         const env_lock lock(asker.environment, lock_);
+        ops_.keyslots_lost();
         for (slot_number i = 0; i < slots_.size(); ++i) {
             const std::error_code error = reprogram(i, asker);
             if (!first_error)

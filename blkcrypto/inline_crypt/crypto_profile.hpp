@@ -29,8 +29,12 @@ class crypto_ll_ops {
                                             acquire_context& asker) noexcept = 0;
 
     /// Makes the slot forget its key. `key` is null if its owner may have freed it; the slot is no_keyslot
-    /// for an engine without slots.
-    virtual std::error_code keyslot_evict(const key_request* key, keyslot_index slot) noexcept = 0;
+    /// for an engine without slots. `e` is the caller's.
+    virtual std::error_code keyslot_evict(env& e, const key_request* key, keyslot_index slot) noexcept = 0;
+
+    /// The engine was reset: no slot holds a key any more, whatever was programmed. What should be there is
+    /// programmed next. For owners whose slots do not lose their keys by themselves.
+    virtual void keyslots_lost() noexcept {}
 
   protected:
     ~crypto_ll_ops() = default;
@@ -67,8 +71,8 @@ class crypto_profile {
     /// says.
     std::error_code evict_key(env& e, const key_request& key) noexcept;
 
-    /// blk_crypto_reprogram_all_keys(): after the engine was reset, before it crypts again: slots in use are
-    /// programmed in place. The first error; a key that could not be programmed is forgotten.
+    /// blk_crypto_reprogram_all_keys(): the engine was reset and does not crypt until this returns: slots in
+    /// use are programmed in place. The first error; a key that could not be programmed is forgotten.
     std::error_code reprogram_all_keys(acquire_context& asker) noexcept;
 
     /// For an asker that was woken and then could not, or need not, use the slot: the wake goes to the next.
@@ -107,7 +111,7 @@ class crypto_profile {
     bool try_claim(keyslot& slot) noexcept BLKCRYPTO_REQUIRES(lock_);
     void link(slot_number number, const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
     void unlink(slot_number number) noexcept BLKCRYPTO_REQUIRES(lock_);
-    std::error_code evict(const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
+    std::error_code evict(env& e, const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
     std::error_code reprogram(slot_number number, acquire_context& asker) noexcept BLKCRYPTO_REQUIRES(lock_);
     void blank_released(env& e, slot_number number) noexcept BLKCRYPTO_EXCLUDES(lock_);
     bool any_idle() const noexcept;

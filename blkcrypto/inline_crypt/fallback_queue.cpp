@@ -38,7 +38,7 @@ result<std::unique_ptr<fallback_queue>> fallback_queue::make(crypto_fallback& fa
 fallback_queue::fallback_queue(crypto_fallback& fallback, sector capacity, block_queue& lower,
                                const queue_options& options, bounce_pool&& bounce)
     : fallback_(fallback), lower_(lower), env_(lower.environment()), capacity_(capacity),
-      lane_(fallback.take_lane_index()), bounce_(std::move(bounce)),
+      misaligned_(options.kernel.misaligned), lane_(fallback.take_lane_index()), bounce_(std::move(bounce)),
       bounce_buffer_(bounce_.region().empty() ? unregistered_buffer
                                               : lower.register_buffer(bounce_.region())),
       jobs_(std::max(options.depth, 1U), *this),
@@ -80,15 +80,15 @@ blk_status fallback_queue::check(const bio& source) const noexcept {
         warned("I/O with a key that start_using_key() was not called for");
         return blk_status::ioerr;
     }
-    if (source.op == bio_op::flush)
-        return blk_status::inval; // it has data, or it would not be here
+    if ((source.fua || source.preflush) && source.op != bio_op::write)
+        return blk_status::ioerr;
     if (!segments_are_whole_units(source, config.unit_size))
-        return fallback_.options().misaligned;
+        return misaligned_;
     const std::uint64_t sectors = source.iter.size_bytes >> sector_bits;
     if (sectors > capacity_.value || source.iter.start.value > capacity_.value - sectors)
         return blk_status::ioerr;
     const std::uint32_t bounce_max = std::max(bounce_.chunk_bytes_max(), fallback_.reserve_chunk_bytes_max());
-    if (source.op == bio_op::write && config.unit_size.bytes() > bounce_max)
+    if (source.op != bio_op::read && config.unit_size.bytes() > bounce_max)
         return blk_status::resource; // it would wait forever
     return blk_status::ok;
 }
@@ -99,7 +99,7 @@ void fallback_queue::start(job& j, bio& source) noexcept {
     j.at_dun = source.crypt.first_dun;
     j.pieces = 0;
     j.status = blk_status::ok;
-    if (source.op == bio_op::write) {
+    if (source.op != bio_op::read) {
         j.step = job_step::write;
         j.has_pieces_left = true;
         // Behind those that wait already.
@@ -188,8 +188,6 @@ bool fallback_queue::write(job& j) noexcept {
 
 // The tfm is held over the loop, as in 7.0: submitting only queues.
 bool fallback_queue::write_with(job& j, const skcipher& tfm) noexcept {
-    const bio& source = *j.source;
-    const data_unit_size unit_size = source.crypt.unit_size();
     while (j.at.size_bytes != 0) {
         piece* p = try_get_piece(j);
         if (p == nullptr)
@@ -197,16 +195,25 @@ bool fallback_queue::write_with(job& j, const skcipher& tfm) noexcept {
         j.source->enter_stage(bio_stage::cipher, env_);
         const sector start = j.at.start;
         const std::uint32_t bytes = std::min(j.at.size_bytes, p->chunk.size_bytes);
-        crypt_segments(tfm, cipher_direction::encrypt, unit_size, source.segments, j.at, j.at_dun, bytes,
-                       p->chunk.data, lane_);
         p->segment = {p->chunk.data, bytes, p->from_reserve ? unregistered_buffer : bounce_buffer_};
+        encrypt(j, tfm, p->segment);
         p->encrypted.prepare(bio_op::write, start, {&p->segment, 1}, *p);
-        p->encrypted.fua = source.fua;
-        p->encrypted.preflush = source.preflush; // of each: they go out side by side
+        p->encrypted.fua = j.source->fua;
+        p->encrypted.preflush = j.source->preflush; // of each: they go out side by side
         ++j.pieces;
         submit_lower(p->encrypted);
     }
     return true;
+}
+
+// The next data units of the source into a piece's memory; those of zeroes are made there.
+void fallback_queue::encrypt(job& j, const skcipher& tfm, const bio_vec& target) noexcept {
+    const bio& source = *j.source;
+    if (source.op == bio_op::write_zeroes)
+        return crypt_zeros(tfm, source.crypt.unit_size(), j.at, j.at_dun, {target.data, target.length_bytes},
+                           lane_);
+    crypt_segments(tfm, cipher_direction::encrypt, source.crypt.unit_size(), source.segments, j.at, j.at_dun,
+                   target.length_bytes, target.data, lane_);
 }
 
 fallback_queue::piece* fallback_queue::try_get_piece(job& j) noexcept {

@@ -4,8 +4,8 @@
 // cannot encrypt. Part of a submit_queue; nobody else uses it.
 //
 //   write  tfm, then for as much at a time as bounce memory allows: encrypt into it, submit an encrypted bio
-//   that
-//          carries no context. The source ends when the last of these has, with the first error.
+//          that carries no context. The source ends when the last of these has, with the first error. Zeroes
+//          are a write of encrypted zeros.
 //   read   a bio without context into the source's own memory; when it has ended, tfm, decrypt in place.
 //
 // A bio that has to wait for a tfm or for bounce memory parks and goes on at its first data unit not yet
@@ -25,7 +25,7 @@ class fallback_queue {
                                                         block_queue& lower, const queue_options& options);
     ~fallback_queue();
 
-    /// `source` has a crypto context and data. Ends it from poll().
+    /// `source` has a crypto context and something to encrypt or decrypt. Ends it from poll().
     void submit(bio& source) noexcept;
 
     /// After the lower queue was polled: lets parked bios go on, runs the end_io of sources that ended.
@@ -102,6 +102,7 @@ class fallback_queue {
 
     bool write(job& j) noexcept;
     bool write_with(job& j, const skcipher& tfm) noexcept;
+    void encrypt(job& j, const skcipher& tfm, const bio_vec& target) noexcept;
     piece* try_get_piece(job& j) noexcept;
     void wait_for_memory(job& j) noexcept;
     void wait_for_reserve(job& first) noexcept;
@@ -124,6 +125,7 @@ class fallback_queue {
     block_queue& lower_;
     env& env_;
     const sector capacity_;
+    const blk_status misaligned_; // what a bio with cut data units ends with
     cipher_lane lane_;
     bounce_pool bounce_;
     buffer_id bounce_buffer_;

@@ -7,11 +7,13 @@ namespace blkcrypto {
 namespace {
 
 // Modes are all declared, as in the kernel: whether one has an implementation shows when it is started.
-crypto_capabilities fallback_capabilities() {
+crypto_capabilities fallback_capabilities(const kernel_generation& kernel) {
     crypto_capabilities all;
     all.dun_bytes_max = iv_size_max_bytes;
     for (const auto& mode : crypto_modes())
         all.unit_sizes[mode_index(mode.mode)] = all_unit_sizes;
+    if (!kernel.has_sm4)
+        all.unit_sizes[mode_index(crypto_mode::sm4_xts)] = 0;
     return all;
 }
 
@@ -52,13 +54,14 @@ class keyslot_tfms final : public tfm_source {
 
 } // namespace
 
-result<std::unique_ptr<tfm_source>> make_keyslot_tfms(env& e, unsigned num_slots, unsigned lanes) {
+result<std::unique_ptr<tfm_source>> make_keyslot_tfms(env& e, unsigned num_slots, unsigned lanes,
+                                                      const kernel_generation& kernel) {
     if (num_slots == 0)
         return make_error(EINVAL);
     auto slots = slot_tfms::make(e, num_slots, lanes);
     if (slots.has_error())
         return slots.error();
-    auto profile = crypto_profile::make(e, fallback_capabilities(), num_slots, **slots);
+    auto profile = crypto_profile::make(e, fallback_capabilities(kernel), num_slots, **slots);
     if (profile.has_error())
         return profile.error();
     return or_no_memory([&]() -> result<std::unique_ptr<tfm_source>> {

@@ -91,9 +91,14 @@ std::error_code slot_tfms::keyslot_program(const key_request& key, keyslot_index
     return error;
 }
 
-std::error_code slot_tfms::keyslot_evict(const key_request*, keyslot_index slot) noexcept {
+std::error_code slot_tfms::keyslot_evict(env&, const key_request*, keyslot_index slot) noexcept {
     blank(slot);
     return {};
+}
+
+void slot_tfms::keyslots_lost() noexcept {
+    for (std::uint32_t slot = 0; slot < keyed_mode_.size(); ++slot)
+        blank({slot});
 }
 
 void slot_tfms::blank(keyslot_index slot) noexcept {

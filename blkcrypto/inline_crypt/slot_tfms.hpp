@@ -35,7 +35,8 @@ class slot_tfms final : public crypto_ll_ops {
 
     std::error_code keyslot_program(const key_request& key, keyslot_index slot,
                                     acquire_context& asker) noexcept override;
-    std::error_code keyslot_evict(const key_request* key, keyslot_index slot) noexcept override;
+    std::error_code keyslot_evict(env& e, const key_request* key, keyslot_index slot) noexcept override;
+    void keyslots_lost() noexcept override;
 
   private:
     using tfm_row = std::vector<std::unique_ptr<skcipher>>; // by slot

@@ -73,7 +73,7 @@ result<std::unique_ptr<submit_queue>> submit_queue::make(block_device& device, c
 
 void submit_queue::submit_encrypted(bio& b) noexcept {
     const bool is_native = native_ != nullptr && native_->supports(b.crypt.key->config());
-    if (is_native || !b.has_data()) // without data the lower queue says what the kernel says
+    if (is_native || !b.has_plaintext()) // with nothing to encrypt the lower queue says what the kernel says
         return lower_->submit(b);
     if (fallback_ != nullptr)
         return fallback_->submit(b);

@@ -17,8 +17,8 @@ constexpr std::uint64_t latency_ns = 700;
 // Takes every bio that passes the checks and ends it with `outcome` after some virtual time.
 class small_queue final : public block_queue {
   public:
-    small_queue(const block_device& device, env& environment)
-        : block_queue(device, environment), done_(*this) {}
+    small_queue(const block_device& device, env& environment, const queue_options& options = {})
+        : block_queue(device, environment, options), done_(*this) {}
     ~small_queue() override { environment().cancel(done_); }
 
     unsigned taken = 0;
@@ -50,7 +50,7 @@ class small_queue final : public block_queue {
 };
 
 struct small_device final : block_device {
-    queue_limits limits_{.logical_block_size_bytes = 512};
+    queue_limits limits_{.logical_block_size_bytes = 512, .volatile_cache = true};
     sector capacity_{64};
     crypto_capabilities native;
     bool is_native = false;

@@ -4,7 +4,7 @@
 #include "blkcrypto/dev/inline_crypto_device.hpp"
 #include "tests/dev/test_io.hpp"
 #include "tests/inline_crypt/test_keys.hpp"
-#include "tests/support/deferred_device.hpp"
+#include "tests/support/simulated_device.hpp"
 #include "tests/support/simulated_env.hpp"
 #include "tests/support/test_seed.hpp"
 
@@ -86,7 +86,7 @@ struct failing_disk {
 
     simulated_env e;
     random_source random;
-    deferred_device lower;
+    simulated_device lower;
     simulated_executor engine_thread;
     std::unique_ptr<block_device> device;
     std::unique_ptr<block_queue> queue;

@@ -46,8 +46,8 @@ class engine_over_memory final : public block_device {
 class keyed_queue final : public block_queue {
   public:
     keyed_queue(const block_device& device, const crypto_key& key, std::unique_ptr<submit_queue> through,
-                env& e)
-        : block_queue(device, e), key_(key), through_(std::move(through)) {
+                env& e, const queue_options& options)
+        : block_queue(device, e, options), key_(key), through_(std::move(through)) {
         for (unsigned i = 0; i < bios_max; ++i)
             free_.push_back(&bios_.emplace_back(*this));
     }
@@ -103,7 +103,7 @@ class keyed_device final : public block_device {
         auto through = submit_queue::make(*lower_, fallback_.get(), e, options);
         if (!through)
             return through.error();
-        return std::make_unique<keyed_queue>(*this, *key_.key, std::move(*through), e);
+        return std::make_unique<keyed_queue>(*this, *key_.key, std::move(*through), e, options);
     }
 
   private:

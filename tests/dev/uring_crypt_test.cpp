@@ -97,7 +97,7 @@ struct encrypted_image {
             profile.keyslots = slots;
             engine = *make_inline_crypto_device(*file, profile, *env, {*workers, 2});
         } else {
-            fallback_options options{.bounce_reserve_pages = reserve_pages};
+            fallback_options options{.kernel = {.bounce_reserve_pages = reserve_pages}};
             if (through == path::fallback_with_workers) {
                 options.decrypt_executor = workers.get();
                 options.decrypt_workers = 2;

@@ -41,7 +41,7 @@ struct recording_ops final : crypto_ll_ops {
         seen.push_back({op::program, &key, slot.value});
         return bad_keys.contains(&key) ? make_error(EINVAL) : std::error_code{};
     }
-    std::error_code keyslot_evict(const key_request* key, keyslot_index slot) noexcept override {
+    std::error_code keyslot_evict(env&, const key_request* key, keyslot_index slot) noexcept override {
         seen.push_back({op::evict, key, slot.value});
         return evict_error;
     }

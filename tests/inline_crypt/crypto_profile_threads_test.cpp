@@ -34,7 +34,7 @@ struct watching_ops final : crypto_ll_ops {
         change(slot, is_bad ? nullptr : &key);
         return is_bad ? make_error(EINVAL) : std::error_code{};
     }
-    std::error_code keyslot_evict(const key_request*, keyslot_index slot) noexcept override {
+    std::error_code keyslot_evict(env&, const key_request*, keyslot_index slot) noexcept override {
         change(slot, nullptr);
         return {};
     }
@@ -160,7 +160,7 @@ struct slow_evict_ops final : crypto_ll_ops {
     std::error_code keyslot_program(const key_request&, keyslot_index, acquire_context&) noexcept override {
         return {};
     }
-    std::error_code keyslot_evict(const key_request*, keyslot_index) noexcept override {
+    std::error_code keyslot_evict(env&, const key_request*, keyslot_index) noexcept override {
         begun.release();
         may_end.acquire();
         return {};

@@ -45,11 +45,12 @@ TEST_CASE("nothing is allocated for writes, reads, keyslot misses and bios that 
         for (const std::uint64_t bounce_bytes : {0U, 8192U, 8U << 20}) {
             CAPTURE(workers);
             CAPTURE(bounce_bytes);
-            fallback_stack stack({.keyslots = 2,
-                                  .order = completion_order::shuffled,
-                                  .fallback = {.bounce_reserve_pages = 2, .decrypt_workers = workers},
-                                  .queue = {.depth = 8, .bounce_bytes = bounce_bytes},
-                                  .decrypt_delay_max_ns = 5000});
+            fallback_stack stack(
+                {.keyslots = 2,
+                 .order = completion_order::shuffled,
+                 .fallback = {.kernel = {.bounce_reserve_pages = 2}, .decrypt_workers = workers},
+                 .queue = {.depth = 8, .bounce_bytes = bounce_bytes},
+                 .decrypt_delay_max_ns = 5000});
             std::vector<test_key> keys;
             io_list writes, reads;
             for (int i = 0; i < 7; ++i)

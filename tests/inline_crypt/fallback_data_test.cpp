@@ -90,7 +90,7 @@ TEST_CASE("ciphertext does not depend on the size of bounce memory or the depth 
             CAPTURE(bounce_bytes);
             CAPTURE(depth);
             check_round_trips({.order = completion_order::shuffled,
-                               .fallback = {.bounce_reserve_pages = 16},
+                               .fallback = {.kernel = {.bounce_reserve_pages = 16}},
                                .queue = {.depth = depth, .bounce_bytes = bounce_bytes}});
         }
 }

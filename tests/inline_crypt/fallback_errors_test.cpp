@@ -70,7 +70,7 @@ TEST_CASE("units above a page may be cut between pages, not within one") {
 }
 
 TEST_CASE("the status of a misaligned bio is an option") {
-    fallback_stack stack({.fallback = {.misaligned = blk_status::ioerr}});
+    fallback_stack stack({.queue = {.kernel = kernel_6_1}});
     const test_key key = stack.make_key(4096);
     auto io = stack.make_io(bio_op::write, 0, 2048);
     io->request.set_crypt_ctx(*key.key, dun(1));
@@ -131,7 +131,7 @@ TEST_CASE("an encrypted bio without data ends with ioerr") {
 
 TEST_CASE("a write of units larger than all bounce memory ends with resource instead of waiting forever") {
     fallback_stack stack(
-        {.fallback = {.bounce_reserve_pages = 3}, .queue = {.depth = 4, .bounce_bytes = 4096}});
+        {.fallback = {.kernel = {.bounce_reserve_pages = 3}}, .queue = {.depth = 4, .bounce_bytes = 4096}});
     const test_key large = stack.make_key(16384);
     const test_key fits = stack.make_key(8192);
     auto io = stack.make_write(0, 16384, large);
@@ -150,7 +150,7 @@ TEST_CASE("a write of units larger than all bounce memory ends with resource ins
 
 TEST_CASE("several encrypted bios end their source once, after the last, with the first error") {
     fallback_stack stack({.order = completion_order::manual,
-                          .fallback = {.bounce_reserve_pages = 0},
+                          .fallback = {.kernel = {.bounce_reserve_pages = 0}},
                           .queue = {.depth = 8, .io_size_bytes = 4096, .bounce_bytes = 16384}});
     const test_key key = stack.make_key();
     // Chunks of 4 pages are broken up by taking a page first.
@@ -173,7 +173,7 @@ TEST_CASE("several encrypted bios end their source once, after the last, with th
 TEST_CASE("a source fails when any of its encrypted bios fails, and the others are written") {
     for (std::uint64_t bad = 0; bad < 6; ++bad) {
         fallback_stack stack({.order = completion_order::shuffled,
-                              .fallback = {.bounce_reserve_pages = 1},
+                              .fallback = {.kernel = {.bounce_reserve_pages = 1}},
                               .queue = page_chunks});
         const test_key key = stack.make_key();
         auto source = stack.make_write(0, 6 * 4096, key);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A whole stack on one thread under a virtual clock: a deferred device, the fallback with keyslots, a
+// A whole stack on one thread under a virtual clock: a simulated device, the fallback with keyslots, a
 // submit_queue; and bios that remember how they ended.
 
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "blkcrypto/inline_crypt/submit.hpp"
 #include "tests/inline_crypt/scattered_buffer.hpp"
 #include "tests/inline_crypt/test_keys.hpp"
-#include "tests/support/deferred_device.hpp"
+#include "tests/support/simulated_device.hpp"
 #include "tests/support/simulated_env.hpp"
 #include "tests/support/test_seed.hpp"
 
@@ -70,7 +70,7 @@ struct fallback_stack {
 
     simulated_env env;
     random_source random;
-    deferred_device device;
+    simulated_device device;
     std::optional<simulated_executor> workers;
     std::unique_ptr<crypto_fallback> fallback;
     std::unique_ptr<submit_queue> queue;

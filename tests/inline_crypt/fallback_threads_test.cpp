@@ -31,7 +31,7 @@ struct shared_stack {
 
     simulated_env env; // of the thread that prepares
     random_source random;
-    deferred_device device;
+    simulated_device device;
     std::unique_ptr<crypto_fallback> fallback;
     std::deque<test_key> keys;
 };
@@ -95,14 +95,16 @@ TEST_CASE("threads with a queue each share the fallback") {
 }
 
 TEST_CASE("threads that share two keyslots and a small reserve all finish") {
-    check_threads({.bounce_reserve_pages = 2}, 2, {.depth = 4, .bounce_bytes = 0});
-    check_threads({.bounce_reserve_pages = 1}, 1, {.depth = 2, .io_size_bytes = 4096, .bounce_bytes = 4096});
+    check_threads({.kernel = {.bounce_reserve_pages = 2}}, 2, {.depth = 4, .bounce_bytes = 0});
+    check_threads({.kernel = {.bounce_reserve_pages = 1}}, 1,
+                  {.depth = 2, .io_size_bytes = 4096, .bounce_bytes = 4096});
 }
 
 TEST_CASE("threads that share workers to decrypt all finish") {
     for (const unsigned keyslots : {1U, 2U, 8U}) {
         auto workers = *worker_pool::make(2, "decrypt");
-        check_threads({.bounce_reserve_pages = 3, .decrypt_executor = workers.get(), .decrypt_workers = 2},
-                      keyslots, {.depth = 4, .bounce_bytes = 0});
+        check_threads(
+            {.kernel = {.bounce_reserve_pages = 3}, .decrypt_executor = workers.get(), .decrypt_workers = 2},
+            keyslots, {.depth = 4, .bounce_bytes = 0});
     }
 }

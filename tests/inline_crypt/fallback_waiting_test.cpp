@@ -50,7 +50,7 @@ TEST_CASE("writes finish whatever little bounce memory there is") {
             CAPTURE(reserve_pages);
             fallback_stack stack({.keyslots = 1,
                                   .order = completion_order::shuffled,
-                                  .fallback = {.bounce_reserve_pages = reserve_pages},
+                                  .fallback = {.kernel = {.bounce_reserve_pages = reserve_pages}},
                                   .queue = no_bounce});
             check_all_finish(stack, {stack.queue.get()}, unit_bytes);
         }
@@ -61,12 +61,12 @@ TEST_CASE("queues that share a small reserve and few keyslots all finish") {
         for (const unsigned workers : {0U, 2U})
             for (const unsigned keyslots : {1U, 2U}) {
                 CAPTURE(reserve_pages);
-                fallback_stack stack(
-                    {.keyslots = keyslots,
-                     .order = completion_order::shuffled,
-                     .fallback = {.bounce_reserve_pages = reserve_pages, .decrypt_workers = workers},
-                     .queue = no_bounce,
-                     .decrypt_delay_max_ns = 5000});
+                fallback_stack stack({.keyslots = keyslots,
+                                      .order = completion_order::shuffled,
+                                      .fallback = {.kernel = {.bounce_reserve_pages = reserve_pages},
+                                                   .decrypt_workers = workers},
+                                      .queue = no_bounce,
+                                      .decrypt_delay_max_ns = 5000});
                 const auto second = stack.make_queue(one_page);
                 const auto third = stack.make_queue(no_bounce);
                 check_all_finish(stack, {stack.queue.get(), second.get(), third.get()}, 4096);
@@ -74,8 +74,9 @@ TEST_CASE("queues that share a small reserve and few keyslots all finish") {
 }
 
 TEST_CASE("queues whose units need different amounts of a shared reserve all finish") {
-    fallback_stack stack(
-        {.order = completion_order::shuffled, .fallback = {.bounce_reserve_pages = 5}, .queue = no_bounce});
+    fallback_stack stack({.order = completion_order::shuffled,
+                          .fallback = {.kernel = {.bounce_reserve_pages = 5}},
+                          .queue = no_bounce});
     const auto second = stack.make_queue(no_bounce);
     const test_key large = stack.make_key(16384);
     const test_key small = stack.make_key(512);
@@ -90,8 +91,9 @@ TEST_CASE("queues whose units need different amounts of a shared reserve all fin
 }
 
 TEST_CASE("a queue whose units the reserve can never hold does not keep others from it") {
-    fallback_stack stack(
-        {.order = completion_order::manual, .fallback = {.bounce_reserve_pages = 1}, .queue = no_bounce});
+    fallback_stack stack({.order = completion_order::manual,
+                          .fallback = {.kernel = {.bounce_reserve_pages = 1}},
+                          .queue = no_bounce});
     const auto with_own = stack.make_queue({.depth = 8, .io_size_bytes = 16384, .bounce_bytes = 16384});
     const test_key large = stack.make_key(16384);
     const test_key small = stack.make_key(4096);
@@ -148,7 +150,7 @@ TEST_CASE("bios submitted from an end_io are run by later polls") {
 TEST_CASE("a bio parked for bounce memory holds no tfm") {
     fallback_stack stack({.keyslots = 1,
                           .order = completion_order::manual,
-                          .fallback = {.bounce_reserve_pages = 1},
+                          .fallback = {.kernel = {.bounce_reserve_pages = 1}},
                           .queue = no_bounce});
     const auto other = stack.make_queue(one_page);
     const test_key first_key = stack.make_key();
@@ -173,8 +175,9 @@ TEST_CASE("a bio parked for bounce memory holds no tfm") {
 }
 
 TEST_CASE("a queue that was woken for the reserve and found memory of its own passes the wake on") {
-    fallback_stack stack(
-        {.order = completion_order::manual, .fallback = {.bounce_reserve_pages = 1}, .queue = no_bounce});
+    fallback_stack stack({.order = completion_order::manual,
+                          .fallback = {.kernel = {.bounce_reserve_pages = 1}},
+                          .queue = no_bounce});
     const auto with_own = stack.make_queue(one_page);
     const test_key key = stack.make_key();
     auto three_pages = stack.make_write(0, 3 * 4096, key);
@@ -196,8 +199,9 @@ TEST_CASE("a queue that was woken for the reserve and found memory of its own pa
 
 TEST_CASE("a queue that needs the reserve no more is not in the line for it, and may end") {
     for (const bool ends_early : {false, true}) {
-        fallback_stack stack(
-            {.order = completion_order::manual, .fallback = {.bounce_reserve_pages = 1}, .queue = no_bounce});
+        fallback_stack stack({.order = completion_order::manual,
+                              .fallback = {.kernel = {.bounce_reserve_pages = 1}},
+                              .queue = no_bounce});
         const test_key key = stack.make_key();
         auto holder = stack.make_write(0, 4096, key);
         stack.queue->submit(holder->request);

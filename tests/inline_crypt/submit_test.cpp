@@ -20,7 +20,7 @@ struct counting_ops final : crypto_ll_ops {
         ++programs;
         return {};
     }
-    std::error_code keyslot_evict(const key_request*, keyslot_index) noexcept override {
+    std::error_code keyslot_evict(env&, const key_request*, keyslot_index) noexcept override {
         ++evictions;
         return {};
     }
@@ -108,7 +108,7 @@ TEST_CASE("evicting a key goes to whoever has it") {
     profile_asker asker(stack.env);
     const keyslot_grant grant = profile->get_keyslot(*key.key, asker);
     CHECK(evict_key(stack.env, stack.device, stack.fallback.get(), *key.key) == make_error(EBUSY));
-    CHECK(logged_lines("deferred: error 16 evicting key") == 1);
+    CHECK(logged_lines("simulated: error 16 evicting key") == 1);
     profile->put_keyslot(stack.env, grant.slot);
     CHECK(ops.evictions == 1);
     CHECK_FALSE(evict_key(stack.env, stack.device, nullptr, *key.key));
@@ -142,7 +142,7 @@ TEST_CASE("without native encryption and without fallback a bio ends with notsup
 
 TEST_CASE("submit runs no end_io, in_flight counts sources, and poll returns how many ended") {
     fallback_stack stack({.order = completion_order::shuffled,
-                          .fallback = {.bounce_reserve_pages = 2, .decrypt_workers = 1},
+                          .fallback = {.kernel = {.bounce_reserve_pages = 2}, .decrypt_workers = 1},
                           .queue = {.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 8192},
                           .decrypt_delay_max_ns = 500});
     const test_key key = stack.make_key();
@@ -177,7 +177,7 @@ TEST_CASE("submit runs no end_io, in_flight counts sources, and poll returns how
 TEST_CASE("wait returns 0 when nothing is in flight and at least one bio when something is") {
     fallback_stack stack({.keyslots = 1,
                           .order = completion_order::shuffled,
-                          .fallback = {.bounce_reserve_pages = 1, .decrypt_workers = 1},
+                          .fallback = {.kernel = {.bounce_reserve_pages = 1}, .decrypt_workers = 1},
                           .queue = {.depth = 4, .bounce_bytes = 0},
                           .decrypt_delay_max_ns = 500});
     CHECK(stack.queue->wait() == 0);
@@ -200,7 +200,7 @@ TEST_CASE("wait returns 0 when nothing is in flight and at least one bio when so
 }
 
 TEST_CASE("preflush and fua are on every encrypted bio") {
-    fallback_stack stack({.fallback = {.bounce_reserve_pages = 1},
+    fallback_stack stack({.fallback = {.kernel = {.bounce_reserve_pages = 1}},
                           .queue = {.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 4096}});
     const test_key key = stack.make_key();
     auto io = stack.make_write(0, 5 * 4096, key);
@@ -217,7 +217,7 @@ TEST_CASE("preflush and fua are on every encrypted bio") {
 }
 
 TEST_CASE("the stages of a bio add up to its whole time, and each that was passed is seen") {
-    fallback_stack stack({.fallback = {.bounce_reserve_pages = 1}});
+    fallback_stack stack({.fallback = {.kernel = {.bounce_reserve_pages = 1}}});
     ticking_env ticking(stack.env);
     const test_key key = stack.make_key();
     const auto queue = *submit_queue::make(stack.device, stack.fallback.get(), ticking,
