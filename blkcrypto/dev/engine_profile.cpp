@@ -14,12 +14,18 @@ namespace {
 
 constexpr std::uint64_t ns_per_us = 1000;
 constexpr std::uint64_t bytes_per_mb = 1'000'000;
-constexpr std::uint64_t assumed_program_ns = 10 * ns_per_us;
-constexpr std::uint64_t assumed_bandwidth = 2'000 * bytes_per_mb;
 
-crypto_capabilities only(crypto_mode mode, std::uint8_t dun_bytes) {
+// No source publishes a figure: set by MMIO writes or a call into the secure world, "slow" is all that is
+// said.
+constexpr engine_costs assumed{.program_ns = 10 * ns_per_us,
+                               .evict_ns = 5 * ns_per_us,
+                               .reset_ns = 1000 * ns_per_us,
+                               .bandwidth_bytes_per_s = 2'000 * bytes_per_mb,
+                               .are_assumed = true};
+
+crypto_capabilities xts(std::uint32_t unit_sizes, std::uint8_t dun_bytes) {
     crypto_capabilities can;
-    can.unit_sizes[mode_index(mode)] = all_unit_sizes;
+    can.unit_sizes[mode_index(crypto_mode::aes_256_xts)] = unit_sizes;
     can.dun_bytes_max = dun_bytes;
     return can;
 }
@@ -48,11 +54,10 @@ class profile_reader {
     bool read(engine_profile& profile) {
         refuse_unknown_fields();
         profile.name = text("name");
-        profile.keyslots = static_cast<unsigned>(number("keyslots", 1, crypto_profile::slots_max));
+        profile.keyslots = static_cast<unsigned>(number("keyslots", 0, crypto_profile::slots_max));
         profile.capabilities.dun_bytes_max =
             static_cast<std::uint8_t>(number("dun_bytes", 1, iv_size_max_bytes));
-        profile.program_ns = optional_number("program_us", 1'000'000) * ns_per_us;
-        profile.bandwidth_bytes_per_s = optional_number("bandwidth_mb_per_s", 1'000'000) * bytes_per_mb;
+        read_costs(profile.costs);
         read_modes(profile.capabilities);
         return why_.empty();
     }
@@ -63,9 +68,18 @@ class profile_reader {
             why_ = "field \"" + field + "\": " + what;
     }
 
+    void read_costs(engine_costs& costs) {
+        constexpr std::uint64_t most = 1'000'000;
+        costs.program_ns = optional_number("program_us", most) * ns_per_us;
+        costs.evict_ns = optional_number("evict_us", most) * ns_per_us;
+        costs.reset_ns = optional_number("reset_us", most) * ns_per_us;
+        costs.bandwidth_bytes_per_s = optional_number("bandwidth_mb_per_s", most) * bytes_per_mb;
+    }
+
     void refuse_unknown_fields() {
-        constexpr std::array<std::string_view, 6> known{"name",  "keyslots",   "dun_bytes",
-                                                        "modes", "program_us", "bandwidth_mb_per_s"};
+        constexpr std::array<std::string_view, 8> known{"name",     "keyslots",          "dun_bytes",
+                                                        "modes",    "program_us",        "evict_us",
+                                                        "reset_us", "bandwidth_mb_per_s"};
         for (const auto& [field, value] : object_.items())
             if (std::ranges::find(known, field) == known.end())
                 wrong(field, "not a field of an engine profile");
@@ -126,14 +140,22 @@ class profile_reader {
 
 } // namespace
 
-// Sources: UFSHCI crypto as Linux drives it (ufshcd-crypto.c: AES-256-XTS, 8 bytes of DUN; the number of
-// slots is the controller's, 32 is common); eMMC CQHCI (cqhci-crypto.c: 4 bytes). generic is no real engine:
-// it can do what blk-crypto has a name for.
+// Sources, all in the kernel's tree: ufs-std drivers/ufs/core/ufshcd-crypto.c; emmc-cqhci
+// drivers/mmc/host/cqhci-crypto.c, whose task descriptors have 4 bytes for the DUN; qcom-ice
+// drivers/soc/qcom/ice.c, which keys slots by a secure monitor call, and its hardware key manager, for which
+// each key takes two slots; samsung-fmp drivers/ufs/host/ufs-exynos.c, where the key is in the descriptor of
+// each data unit of 4096 bytes; mtk-ufs drivers/ufs/host/ufs-mediatek.c, standard but for the call that
+// enables it. The number of slots is the controller's to say: 32 is common. generic is no real engine: it can
+// do what blk-crypto has a name for.
 std::span<const engine_profile> builtin_engine_profiles() {
-    static const std::array<engine_profile, 3> profiles{{
-        {"ufs-std", 32, only(crypto_mode::aes_256_xts, 8), assumed_program_ns, assumed_bandwidth, true},
-        {"emmc-cqhci", 32, only(crypto_mode::aes_256_xts, 4), assumed_program_ns, assumed_bandwidth, true},
-        {"generic", 100, every_mode(), assumed_program_ns, assumed_bandwidth, true},
+    static const std::array<engine_profile, 7> profiles{{
+        {"ufs-std", 32, xts(all_unit_sizes, 8), assumed},
+        {"emmc-cqhci", 32, xts(all_unit_sizes, 4), assumed},
+        {"qcom-ice", 32, xts(all_unit_sizes, 8), assumed},
+        {"qcom-ice-hwkm", 16, xts(all_unit_sizes, 8), assumed},
+        {"samsung-fmp", 0, xts(4096, 16), assumed},
+        {"mtk-ufs", 32, xts(all_unit_sizes, 8), assumed},
+        {"generic", 100, every_mode(), assumed},
     }};
     return profiles;
 }
@@ -147,7 +169,6 @@ const engine_profile* find_engine_profile(std::string_view name) {
 result<engine_profile> parse_engine_profile(std::string_view json, std::string& why) {
     why.clear();
     engine_profile profile;
-    profile.costs_are_assumed = false;
     try {
         const auto object = nlohmann::json::parse(json);
         if (!object.is_object())

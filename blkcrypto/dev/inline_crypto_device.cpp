@@ -3,8 +3,6 @@
 
 #include "blkcrypto/base/mempool.hpp"
 #include "blkcrypto/inline_crypt/bounce_pool.hpp"
-#include "blkcrypto/inline_crypt/crypt_segments.hpp"
-#include "blkcrypto/inline_crypt/slot_tfms.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -16,26 +14,6 @@ namespace {
 constexpr allocation_class queue_memory{"inline_crypto_queue"};
 constexpr resource_class command_pool{"inline_crypto_queue.commands"};
 constexpr resource_class engine_memory{"inline_crypto_queue.memory"};
-constexpr std::uint64_t ns_per_s = 1'000'000'000;
-
-// The engine itself: what all queues share.
-struct crypto_engine {
-    engine_profile model;
-    executor& runs_on;
-    std::vector<cipher_lane> lanes; // by worker of the executor
-    std::unique_ptr<slot_tfms> slots;
-    std::unique_ptr<crypto_profile> profile;
-    std::uint64_t busy_until_ns = 0; // under a virtual clock, that is, on one thread
-
-    // Modelled: when the engine is done with work that it is given now.
-    std::uint64_t finish_time(std::uint64_t now_ns, std::uint64_t bytes, bool programmed) noexcept {
-        std::uint64_t cost_ns = programmed ? model.program_ns : 0;
-        if (model.bandwidth_bytes_per_s != 0)
-            cost_ns += bytes * ns_per_s / model.bandwidth_bytes_per_s;
-        busy_until_ns = std::max(now_ns, busy_until_ns) + cost_ns;
-        return busy_until_ns;
-    }
-};
 
 // One thread's way in. A write gets memory, then a keyslot, is encrypted on the engine piece by piece and
 // goes to the lower device; a read gets a keyslot, comes from the lower device and is decrypted on the
@@ -74,6 +52,7 @@ class inline_crypto_queue final : public block_queue {
         bvec_iter at;                // the first data unit not yet crypted
         dun at_dun;
         std::uint32_t piece_bytes = 0;
+        blk_status outcome = blk_status::ok; // of the engine
         bounce_chunk chunk;
         bio_vec segment;
         bio lower;
@@ -104,7 +83,6 @@ class inline_crypto_queue final : public block_queue {
     void encrypt_next_piece(command& c) noexcept;
     void ring_doorbell() noexcept;
     void run_on_engine(unsigned worker) noexcept;
-    void crypt(command& c, cipher_lane& lane) noexcept;
     void back_from_engine() noexcept;
     void engine_done(command& c) noexcept;
     void lower_ended(command& c) noexcept;
@@ -165,7 +143,7 @@ void inline_crypto_queue::get_slot(command& c) noexcept {
     c.source->enter_stage(bio_stage::tfm_wait, environment());
     acquire_context asker{environment(), c, counters_, c.source->stamps};
     const std::uint64_t misses_before = counters_.misses;
-    const keyslot_grant grant = engine_.profile->get_keyslot(*c.source->crypt.key, asker);
+    const keyslot_grant grant = engine_.profile().get_keyslot(*c.source->crypt.key, asker);
     if (grant.outcome == acquire_outcome::parked)
         return give_memory_back(c);
     if (grant.outcome == acquire_outcome::failed)
@@ -193,7 +171,7 @@ void inline_crypto_queue::retry(command& c) noexcept {
     } else if (!try_start_write(c)) {
         environment().reached(hook_point::wait_begin, engine_memory);
         waiting_writes_.push(c);
-        engine_.profile->pass_on_wake(environment());
+        engine_.profile().pass_on_wake(environment());
     }
     ring_doorbell();
 }
@@ -217,30 +195,23 @@ void inline_crypto_queue::ring_doorbell() noexcept {
     batch_.commands.append(for_engine_);
     batch_.in_flight = true;
     batch_.at_engine = true;
-    engine_.runs_on.post(batch_);
+    engine_.runs_on().post(batch_);
 }
 
 // On the engine's thread.
 void inline_crypto_queue::run_on_engine(unsigned worker) noexcept {
     task_list done;
-    while (task* next = batch_.commands.pop()) {
-        crypt(static_cast<command&>(*next), engine_.lanes[worker]);
-        done.push(*next);
+    {
+        crypto_engine::batch_scope batch(engine_, worker);
+        while (task* next = batch_.commands.pop()) {
+            command& c = static_cast<command&>(*next);
+            c.outcome = batch.crypt({*c.source, c.slot, c.at, c.at_dun, c.piece_bytes, c.chunk.data});
+            done.push(c);
+        }
     }
     batch_.commands = done;
     batch_.at_engine = false;
     environment().post(batch_);
-}
-
-void inline_crypto_queue::crypt(command& c, cipher_lane& lane) noexcept {
-    const bio& source = *c.source;
-    const skcipher& tfm = engine_.slots->tfm(c.slot, source.crypt.key->config().mode);
-    if (source.op == bio_op::write_zeroes)
-        return crypt_zeros(tfm, source.crypt.unit_size(), c.at, c.at_dun, {c.chunk.data, c.piece_bytes},
-                           lane);
-    const auto direction = source.op == bio_op::write ? cipher_direction::encrypt : cipher_direction::decrypt;
-    crypt_segments(tfm, direction, source.crypt.unit_size(), source.segments, c.at, c.at_dun, c.piece_bytes,
-                   c.chunk.data, lane);
 }
 
 void inline_crypto_queue::back_from_engine() noexcept {
@@ -259,8 +230,8 @@ void inline_crypto_queue::back_from_engine() noexcept {
 }
 
 void inline_crypto_queue::engine_done(command& c) noexcept {
-    if (c.source->op == bio_op::read)
-        return finish(c, blk_status::ok);
+    if (c.source->op == bio_op::read || c.outcome != blk_status::ok)
+        return finish(c, c.outcome);
     c.source->enter_stage(bio_stage::storage, environment());
     lower_->submit(c.lower);
 }
@@ -278,7 +249,7 @@ void inline_crypto_queue::lower_ended(command& c) noexcept {
 // The slot goes back before the end_io runs: the owner may evict and free the key there.
 void inline_crypto_queue::finish(command& c, blk_status outcome) noexcept {
     if (c.holds_slot)
-        engine_.profile->put_keyslot(environment(), c.slot);
+        engine_.profile().put_keyslot(environment(), c.slot);
     give_memory_back(c);
     complete(*c.source, outcome);
     commands_.put(c);
@@ -307,34 +278,35 @@ void inline_crypto_queue::do_poll() noexcept {
     ring_doorbell();
 }
 
-class inline_crypto_device final : public block_device {
+class engine_device final : public inline_crypto_device {
   public:
-    inline_crypto_device(block_device& lower, crypto_engine&& engine)
+    engine_device(block_device& lower, std::unique_ptr<crypto_engine> engine)
         : lower_(lower), engine_(std::move(engine)) {
         limits_.intersect(lower.limits());
     }
 
     const queue_limits& limits() const noexcept override { return limits_; }
     sector capacity() const noexcept override { return lower_.capacity(); }
-    crypto_profile* profile() noexcept override { return engine_.profile.get(); }
+    crypto_profile* profile() noexcept override { return &engine_->profile(); }
     const crypto_capabilities* native_crypto() const noexcept override {
-        return &engine_.profile->capabilities();
+        return &engine_->profile().capabilities();
     }
 
     std::string describe() const override {
-        return "inline engine " + engine_.model.name + " (" + std::to_string(engine_.model.keyslots) +
+        return "inline engine " + engine_->model().name + " (" + std::to_string(engine_->model().keyslots) +
                " keyslots) over " + lower_.describe();
     }
 
     result<std::unique_ptr<block_queue>> make_queue(env& e, const queue_options& options) override;
+    std::error_code reset(env& e) noexcept override { return engine_->reset(e); }
 
   private:
     block_device& lower_;
-    crypto_engine engine_;
+    const std::unique_ptr<crypto_engine> engine_;
     queue_limits limits_;
 };
 
-result<std::unique_ptr<block_queue>> inline_crypto_device::make_queue(env& e, const queue_options& options) {
+result<std::unique_ptr<block_queue>> engine_device::make_queue(env& e, const queue_options& options) {
     const std::uint64_t wanted =
         std::min(std::uint64_t{options.depth} * options.io_size_bytes, options.bounce_bytes);
     const std::uint64_t bytes = std::max<std::uint64_t>(wanted, data_unit_size::max_bytes);
@@ -348,51 +320,20 @@ result<std::unique_ptr<block_queue>> inline_crypto_device::make_queue(env& e, co
         return lower.error();
     return or_no_memory([&]() -> result<std::unique_ptr<block_queue>> {
         return std::unique_ptr<block_queue>(
-            new inline_crypto_queue(*this, engine_, std::move(*lower), options, std::move(*memory)));
+            new inline_crypto_queue(*this, *engine_, std::move(*lower), options, std::move(*memory)));
     });
-}
-
-// What the profile says, less the modes this build cannot do.
-crypto_capabilities implemented_part(const crypto_capabilities& described) {
-    crypto_capabilities can = described;
-    for (const auto& mode : crypto_modes())
-        if (selected_implementation(mode.mode) == nullptr)
-            can.unit_sizes[mode_index(mode.mode)] = 0;
-    return can;
-}
-
-std::error_code add_modes(env& e, slot_tfms& slots, const crypto_capabilities& can) {
-    std::error_code error = make_error(ENOPKG);
-    for (const auto& mode : crypto_modes())
-        if (can.unit_sizes[mode_index(mode.mode)] != 0) {
-            error = slots.add_mode(e, mode.mode);
-            if (error)
-                break;
-        }
-    return error;
 }
 
 } // namespace
 
-result<std::unique_ptr<block_device>> make_inline_crypto_device(block_device& lower,
-                                                                const engine_profile& profile, env& e,
-                                                                const engine_executor& engine) {
-    if (engine.workers == 0 || profile.keyslots == 0)
-        return make_error(EINVAL);
-    const crypto_capabilities can = implemented_part(profile.capabilities);
-    auto slots = slot_tfms::make(e, profile.keyslots, engine.workers);
-    if (slots.has_error())
-        return slots.error();
-    if (const std::error_code error = add_modes(e, **slots, can))
-        return error;
-    auto keyslots = crypto_profile::make(e, can, profile.keyslots, **slots);
-    if (keyslots.has_error())
-        return keyslots.error();
-    return or_no_memory([&]() -> result<std::unique_ptr<block_device>> {
-        crypto_engine made{profile, engine.runs_on, {}, std::move(*slots), std::move(*keyslots)};
-        for (unsigned worker = 0; worker < engine.workers; ++worker)
-            made.lanes.emplace_back(worker);
-        return std::unique_ptr<block_device>(new inline_crypto_device(lower, std::move(made)));
+result<std::unique_ptr<inline_crypto_device>> make_inline_crypto_device(block_device& lower,
+                                                                        const engine_profile& profile, env& e,
+                                                                        const engine_executor& engine) {
+    auto made = crypto_engine::make(e, profile, engine);
+    if (made.has_error())
+        return made.error();
+    return or_no_memory([&]() -> result<std::unique_ptr<inline_crypto_device>> {
+        return std::make_unique<engine_device>(lower, std::move(*made));
     });
 }
 

@@ -242,6 +242,8 @@ std::error_code crypto_profile::evict(env& e, const key_request& key) noexcept {
 }
 
 std::error_code crypto_profile::reprogram_all_keys(acquire_context& asker) noexcept {
+    if (slots_.empty())
+        return {};
     std::error_code first_error;
     {
         const env_lock lock(asker.environment, lock_);

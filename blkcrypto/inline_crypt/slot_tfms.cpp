@@ -71,14 +71,22 @@ result<slot_tfms::tfm_row> slot_tfms::make_row(env& e, crypto_mode mode) const {
 
 std::error_code slot_tfms::keyslot_program(const key_request& key, keyslot_index slot,
                                            acquire_context& asker) noexcept {
+    return key_tfm(key, slot, [&](bio_stage stage) {
+        if (asker.stamps != nullptr) [[unlikely]]
+            asker.stamps->enter(stage, asker.environment.now_ns());
+    });
+}
+
+std::error_code slot_tfms::set_key(const key_request& key, keyslot_index slot) noexcept {
+    return key_tfm(key, slot, [](bio_stage) {});
+}
+
+template <typename EnterStage>
+std::error_code slot_tfms::key_tfm(const key_request& key, keyslot_index slot, EnterStage enter) noexcept {
     const crypto_mode mode = key.config().mode;
     crypto_mode& keyed = keyed_mode_[slot.value];
     if (keyed != mode)
         blank(slot);
-    const auto enter = [&](bio_stage stage) {
-        if (asker.stamps != nullptr) [[unlikely]]
-            asker.stamps->enter(stage, asker.environment.now_ns());
-    };
     enter(bio_stage::derive);
     std::error_code error = key.derive(scratch_key_);
     enter(bio_stage::setkey);

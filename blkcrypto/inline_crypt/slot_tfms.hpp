@@ -28,10 +28,20 @@ class slot_tfms final : public crypto_ll_ops {
         return added_[mode_index(mode)].load(std::memory_order_acquire);
     }
 
+    /// False once the key of a slot is lost: evicted, or not programmed again after a reset. For who holds
+    /// the slot.
+    bool holds_key(keyslot_index slot) const noexcept {
+        return keyed_mode_[slot.value] != crypto_mode::invalid;
+    }
+
     /// The tfm with the slot's key. For who holds the slot.
     const skcipher& tfm(keyslot_index slot, crypto_mode mode) const noexcept {
         return *tfms_[mode_index(mode)][slot.value];
     }
+
+    /// keyslot_program() and keyslot_evict() for whoever has the slots to itself, without a profile.
+    std::error_code set_key(const key_request& key, keyslot_index slot) noexcept;
+    void blank(keyslot_index slot) noexcept;
 
     std::error_code keyslot_program(const key_request& key, keyslot_index slot,
                                     acquire_context& asker) noexcept override;
@@ -43,7 +53,8 @@ class slot_tfms final : public crypto_ll_ops {
 
     slot_tfms(unsigned num_slots, unsigned lanes, secret&& blank_key, secret&& scratch_key);
     result<tfm_row> make_row(env& e, crypto_mode mode) const;
-    void blank(keyslot_index slot) noexcept;
+    template <typename EnterStage>
+    std::error_code key_tfm(const key_request& key, keyslot_index slot, EnterStage enter) noexcept;
 
     const unsigned lanes_;
     mutex adding_;

@@ -1,69 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine above a device that fails sectors and ends bios in any order, on one thread under a virtual
 // clock.
-#include "blkcrypto/dev/inline_crypto_device.hpp"
-#include "tests/dev/test_io.hpp"
-#include "tests/inline_crypt/test_keys.hpp"
-#include "tests/support/simulated_device.hpp"
-#include "tests/support/simulated_env.hpp"
-#include "tests/support/test_seed.hpp"
+#include "tests/dev/engine_rig.hpp"
 
 #include <algorithm>
-#include <deque>
-#include <doctest/doctest.h>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
 
 namespace {
 
-constexpr sector capacity{16384};
 constexpr std::uint32_t unit_bytes = 4096;
 constexpr std::uint32_t unit_sectors = unit_bytes / sector_size_bytes;
 constexpr std::uint32_t engine_bytes = 65536; // the least memory an engine's queue has
 
-engine_profile engine_with(unsigned keyslots) {
-    engine_profile profile = *find_engine_profile("generic");
-    profile.keyslots = keyslots;
-    return profile;
-}
-
-/// A bio under a key, whose DUN is its sector.
-struct keyed_io {
-    keyed_io(bio_op op, sector at, bytes_span memory, const test_key& key)
-        : io(op, at, {segment_of(memory)}) {
-        io.what.set_crypt_ctx(*key.key, dun(at.value));
-    }
-    bool ended_with(blk_status expected) const { return io.ended == 1 && io.what.status == expected; }
-    test_io io;
-};
-
-std::vector<std::byte> ciphertext(const test_key& key, sector at, bytes_view data) {
-    return reference_ciphertext(key.bytes, dun(at.value), unit_of(unit_bytes), data);
-}
-
 /// With one key more than there are slots.
-struct failing_disk {
+struct failing_disk : engine_rig {
     explicit failing_disk(unsigned keyslots, completion_order order = completion_order::as_submitted)
-        : e(test_seed()), random(test_seed()), lower(capacity, order, test_seed() + 1),
-          engine_thread(e, test_seed() + 2, 2000),
-          device(*make_inline_crypto_device(lower, engine_with(keyslots), e, {engine_thread, 1})),
-          queue(*device->make_queue(e, {.depth = 4, .io_size_bytes = unit_bytes, .bounce_bytes = 0})) {
+        : engine_rig(engine_with(keyslots), order,
+                     {.depth = 4, .io_size_bytes = unit_bytes, .bounce_bytes = 0}) {
         for (unsigned i = 0; i <= keyslots; ++i)
             keys.emplace_back(random);
-    }
-
-    void drain() {
-        for (int polls = 0; polls < 100'000 && queue->in_flight() != 0; ++polls)
-            if (queue->poll() == 0)
-                e.advance_clock(1000);
-        REQUIRE(queue->in_flight() == 0);
-    }
-
-    bool ends_with(blk_status expected, keyed_io& k) {
-        queue->submit(k.io.what);
-        drain();
-        return k.ended_with(expected);
     }
 
     /// All keys write and read in turn. A slot that was not put would park one of them for ever, memory that
@@ -84,12 +41,6 @@ struct failing_disk {
         return lower.encrypted_requests() == 0;
     }
 
-    simulated_env e;
-    random_source random;
-    simulated_device lower;
-    simulated_executor engine_thread;
-    std::unique_ptr<block_device> device;
-    std::unique_ptr<block_queue> queue;
     std::deque<test_key> keys;
 };
 

@@ -310,8 +310,8 @@ TEST_CASE("under a virtual clock a bio takes what the profile says") {
     std::vector<std::byte> storage(disk_bytes);
     auto memory = make_memory_device(storage);
     engine_profile profile = engine_with(1);
-    profile.program_ns = 10'000;
-    profile.bandwidth_bytes_per_s = 1'000'000'000;
+    profile.costs.program_ns = 10'000;
+    profile.costs.bandwidth_bytes_per_s = 1'000'000'000;
     auto device = *make_inline_crypto_device(*memory, profile, e, {engine_thread, 1});
     auto queue = *device->make_queue(e, {});
     const auto keys = some_keys(1);
@@ -352,15 +352,15 @@ TEST_CASE("the parts of an inline bio's time sum to the whole") {
     CHECK(stamps.spent_ns[static_cast<std::size_t>(bio_stage::cipher)] > 0);
 }
 
-TEST_CASE("an engine without workers, slots or an implemented mode is not made") {
+TEST_CASE("an engine without workers or an implemented mode, or with too many slots, is not made") {
     auto e = *thread_env::make();
     std::vector<std::byte> storage(disk_bytes);
     auto memory = make_memory_device(storage);
     auto pool = *worker_pool::make(1, "engine");
     engine_profile profile = engine_with(1);
     CHECK(make_inline_crypto_device(*memory, profile, *e, {*pool, 0}).error() == std::errc::invalid_argument);
-    CHECK(make_inline_crypto_device(*memory, engine_with(0), *e, {*pool, 1}).error() ==
-          std::errc::invalid_argument);
+    CHECK(make_inline_crypto_device(*memory, engine_with(crypto_profile::slots_max + 1), *e, {*pool, 1})
+              .error() == std::errc::invalid_argument);
     profile.capabilities.unit_sizes = {};
     CHECK(make_inline_crypto_device(*memory, profile, *e, {*pool, 1}).error().value() == ENOPKG);
 }
