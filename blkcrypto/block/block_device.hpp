@@ -100,6 +100,10 @@ class block_queue {
     /// What this queue has seen of the device's keyslots; all zero where there are none.
     virtual keyslot_counters keyslot_use() const noexcept { return {}; }
 
+    /// Nothing of the queue's own is out: no bio, command, or bounce memory. For whoever looks for leaks,
+    /// with nothing in flight.
+    virtual bool pools_are_whole() const noexcept { return true; }
+
   protected:
     block_queue(const block_device& device, env& environment, const queue_options& options) noexcept;
 

@@ -3,7 +3,7 @@
 
 #include "blkcrypto/base/log.hpp"
 #include "blkcrypto/cipher/aes_xts_openssl.hpp"
-#include "blkcrypto/cipher/self_test.hpp"
+#include "blkcrypto/cipher/selection.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,17 +20,6 @@ constexpr std::array implementations{
     skcipher_implementation{crypto_mode::aes_256_xts, "aes_xts_openssl", &make_aes_xts_openssl},
 };
 
-const skcipher_implementation* first_that_works(crypto_mode mode) {
-    for (const auto& implementation : implementations) {
-        if (implementation.mode != mode)
-            continue;
-        if (passes_self_test(implementation))
-            return &implementation;
-        log_warning(std::string(implementation.name) + " failed its self-test and is not used");
-    }
-    return nullptr;
-}
-
 // What was found out for each mode; nothing while memory was short.
 class selection {
   public:
@@ -41,19 +30,43 @@ class selection {
         return or_no_memory([&]() -> result<const skcipher_implementation*> {
             auto& known = known_[mode_index(mode)];
             if (!known)
-                known = first_that_works(mode);
+                known = select(mode);
             return *known;
         });
     }
 
+    void override_with(const selection_override& with) noexcept {
+        const std::lock_guard lock(mutex_);
+        override_ = with;
+        known_ = {};
+    }
+
   private:
+    const skcipher_implementation* select(crypto_mode mode) const {
+        const skcipher_implementation* found = first_that_works(override_.before, mode);
+        return found != nullptr ? found : first_that_works(implementations, mode);
+    }
+
+    const skcipher_implementation* first_that_works(std::span<const skcipher_implementation> among,
+                                                    crypto_mode mode) const {
+        for (const auto& implementation : among) {
+            if (implementation.mode != mode)
+                continue;
+            if (override_.passes(implementation))
+                return &implementation;
+            log_warning(std::string(implementation.name) + " failed its self-test and is not used");
+        }
+        return nullptr;
+    }
+
     std::mutex mutex_;
+    selection_override override_;
     std::array<std::optional<const skcipher_implementation*>, crypto_mode_count> known_;
 };
 
-result<const skcipher_implementation*> select(crypto_mode mode) {
-    static selection selected;
-    return selected.of(mode);
+selection& selected() {
+    static selection all;
+    return all;
 }
 
 // Walks the segments and hands whole units on, in runs as long as a segment holds; a unit that continues in
@@ -133,17 +146,21 @@ std::span<const skcipher_implementation> skcipher_implementations() noexcept {
 }
 
 const skcipher_implementation* selected_implementation(crypto_mode mode) noexcept {
-    const auto selected = select(mode);
-    return selected.has_value() ? *selected : nullptr;
+    const auto known = selected().of(mode);
+    return known.has_value() ? *known : nullptr;
 }
 
 result<std::unique_ptr<skcipher>> make_skcipher(crypto_mode mode, unsigned lanes) {
-    const auto selected = select(mode);
-    if (selected.has_error())
-        return selected.error();
-    if (*selected == nullptr)
+    const auto known = selected().of(mode);
+    if (known.has_error())
+        return known.error();
+    if (*known == nullptr)
         return make_error(ENOPKG);
-    return or_no_memory([&] { return (*selected)->make(lanes); });
+    return or_no_memory([&] { return (*known)->make(lanes); });
+}
+
+void override_selection(const selection_override& with) noexcept {
+    selected().override_with(with);
 }
 
 } // namespace blkcrypto

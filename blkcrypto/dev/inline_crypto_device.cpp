@@ -27,10 +27,13 @@ class inline_crypto_queue final : public block_queue {
           memory_(std::move(memory)), memory_buffer_(lower_->register_buffer(memory_.region())),
           commands_(std::max(options.depth, 1U), *this), batch_(*this) {}
 
-    ~inline_crypto_queue() override { assert(in_flight() == 0 && commands_.is_whole()); }
+    ~inline_crypto_queue() override { assert(in_flight() == 0 && pools_are_whole()); }
 
     buffer_id register_buffer(bytes_span memory) noexcept override { return lower_->register_buffer(memory); }
     keyslot_counters keyslot_use() const noexcept override { return counters_; }
+    bool pools_are_whole() const noexcept override {
+        return commands_.is_whole() && memory_.is_whole() && lower_->pools_are_whole();
+    }
 
   private:
     struct command final : waiter, bio_end_io {

@@ -151,6 +151,7 @@ class file_queue final : public block_queue {
     }
 
     buffer_id register_buffer(bytes_span memory) noexcept override { return loop_->register_buffer(memory); }
+    bool pools_are_whole() const noexcept override { return ops_.is_whole(); }
 
     const image_file& file() const noexcept { return file_; }
     uring_loop& loop() noexcept { return *loop_; }

@@ -77,6 +77,11 @@ void crypto_fallback::put_reserve(env& e, const bounce_chunk& chunk) noexcept {
     reserve_waiting_.wake_one(e);
 }
 
+bool crypto_fallback::reserve_is_whole(env& e) noexcept {
+    const env_lock lock(e, reserve_lock_);
+    return reserve_.is_whole();
+}
+
 void crypto_fallback::wait_for_reserve(waiter& w, std::uint32_t least_bytes) noexcept {
     reserve_waiting_.add(w);
     bool came_free_meanwhile = false;

@@ -43,6 +43,8 @@ class crypto_fallback {
     /// The global reserve, for a queue whose own bounce memory is all out: a chunk in one step or nothing.
     bounce_chunk try_get_reserve(env& e, std::uint32_t wanted_bytes, std::uint32_t least_bytes) noexcept;
     void put_reserve(env& e, const bounce_chunk& chunk) noexcept;
+    /// For whoever looks for leaks.
+    bool reserve_is_whole(env& e) noexcept;
     /// What the reserve can give at most, when all of it is there.
     std::uint32_t reserve_chunk_bytes_max() const noexcept { return reserve_chunk_bytes_max_; }
     /// Wakes `w` when the reserve may have `least_bytes`, no more than reserve_chunk_bytes_max().

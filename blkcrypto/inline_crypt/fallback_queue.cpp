@@ -46,7 +46,7 @@ fallback_queue::fallback_queue(crypto_fallback& fallback, sector capacity, block
       ended_(env_) {}
 
 fallback_queue::~fallback_queue() {
-    assert(in_flight_ == 0 && jobs_.is_whole() && pieces_.is_whole());
+    assert(in_flight_ == 0 && pools_are_whole());
     while (reserve_waiter_.queued) // not in line any more, but posted
         env_.run_ready();
     fallback_.give_lane_index_back(lane_.index());

@@ -33,6 +33,11 @@ class fallback_queue {
 
     unsigned in_flight() const noexcept { return in_flight_; }
 
+    /// As block_queue::pools_are_whole().
+    bool pools_are_whole() const noexcept {
+        return jobs_.is_whole() && pieces_.is_whole() && bounce_.is_whole();
+    }
+
     /// Bios of its own: in flight in the lower queue, and ended there since the last call.
     unsigned lower_in_flight() const noexcept { return lower_in_flight_; }
     unsigned take_lower_ended() noexcept { return std::exchange(lower_ended_, 0); }

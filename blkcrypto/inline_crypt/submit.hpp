@@ -52,6 +52,11 @@ class submit_queue {
     unsigned wait() noexcept;
     unsigned in_flight() const noexcept;
 
+    /// As block_queue::pools_are_whole().
+    bool pools_are_whole() const noexcept {
+        return lower_->pools_are_whole() && (fallback_ == nullptr || fallback_->pools_are_whole());
+    }
+
     /// As block_queue::register_buffer().
     buffer_id register_buffer(bytes_span memory) noexcept { return lower_->register_buffer(memory); }
 

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every I/O scenario on every stack, failing at each step in turn.
+#include "tests/faults/walked_run.hpp"
+
+#include <algorithm>
+#include <doctest/doctest.h>
+#include <string_view>
+
+using namespace blkcrypto;
+using namespace blkcrypto::test;
+
+namespace {
+
+struct walk_counts {
+    std::size_t runs = 0;
+    std::array<std::size_t, fault_kind_count> faults{};
+};
+
+// Runs once without a fault to see how many steps there are, then once for each. The steps that the check of
+// the next I/O adds are walked too: they are I/O as any other.
+void walk(const io_stack_kind& kind, const io_scenario& scenario, walk_counts& counts) {
+    CAPTURE(kind.name);
+    CAPTURE(scenario.name);
+    const walked_run faultless(kind, scenario, fault_steps::none);
+    REQUIRE_MESSAGE(faultless.wrongs().empty(), faultless.wrongs());
+    for (std::size_t step = 0; step < faultless.steps_of_scenario(); ++step) {
+        CAPTURE(step);
+        const walked_run run(kind, scenario, step);
+        REQUIRE(run.steps().failed().has_value());
+        INFO("what failed: ", std::string(to_string(*run.steps().failed())));
+        CHECK_MESSAGE(run.wrongs().empty(), run.wrongs());
+        ++counts.runs;
+        ++counts.faults[static_cast<std::size_t>(*run.steps().failed())];
+    }
+}
+
+void walk_all(std::string_view name) {
+    const auto found = std::ranges::find(io_stack_kinds(), name, &io_stack_kind::name);
+    REQUIRE(found != io_stack_kinds().end());
+    const io_stack_kind& kind = *found;
+    walk_counts counts;
+    for (const io_scenario& scenario : io_scenarios())
+        walk(kind, scenario, counts);
+    std::string summary = std::string(kind.name) + ": " + std::to_string(counts.runs) + " runs";
+    for (std::size_t i = 0; i < fault_kind_count; ++i)
+        summary += ", " + std::to_string(counts.faults[i]) + " x " +
+                   std::string(to_string(static_cast<fault_kind>(i)));
+    MESSAGE(summary);
+    CHECK(counts.faults[static_cast<std::size_t>(fault_kind::allocation)] > 0);
+    CHECK(counts.faults[static_cast<std::size_t>(fault_kind::self_test)] > 0);
+    CHECK(counts.faults[static_cast<std::size_t>(fault_kind::program)] > 0);
+    CHECK(counts.faults[static_cast<std::size_t>(fault_kind::completion)] > 0);
+}
+
+} // namespace
+
+TEST_CASE("whatever step of it fails, I/O through the fallback ends once with the right status and leaves "
+          "all whole") {
+    walk_all("fallback");
+}
+
+TEST_CASE("whatever step of it fails, I/O through the fallback with little bounce memory ends once with the "
+          "right status and leaves all whole") {
+    walk_all("fallback with little bounce memory");
+}
+
+TEST_CASE("whatever step of it fails, I/O through the fallback with a decrypt worker ends once with the "
+          "right status and leaves all whole") {
+    walk_all("fallback with a decrypt worker");
+}
+
+TEST_CASE("whatever step of it fails, I/O through the engine ends once with the right status and leaves all "
+          "whole") {
+    walk_all("engine");
+}
+
+TEST_CASE("whatever step of it fails, I/O through the engine with one slot and little memory ends once with "
+          "the right status and leaves all whole") {
+    walk_all("engine with one slot and little memory");
+}
+
+TEST_CASE("whatever step of it fails, I/O through the engine without slots ends once with the right status "
+          "and leaves all whole") {
+    walk_all("engine without slots");
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/faults/io_stack.hpp"
+
+#include "blkcrypto/dev/inline_crypto_device.hpp"
+#include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
+#include "tests/support/test_seed.hpp"
+
+#include <cerrno>
+
+namespace blkcrypto::test {
+namespace {
+
+constexpr int polls_max = 20'000;
+constexpr std::uint64_t poll_ns = 5'000;
+constexpr std::uint64_t worker_delay_max_ns = 20'000;
+constexpr unsigned keyslots = 2; // one less than there are keys
+constexpr queue_options roomy{.depth = 4, .io_size_bytes = 65536};
+constexpr queue_options cramped{.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 8192};
+
+/// Keyslots whose tfms cannot always be had.
+class stepping_tfms final : public tfm_source {
+  public:
+    stepping_tfms(std::unique_ptr<tfm_source> tfms, fault_steps& steps)
+        : tfms_(std::move(tfms)), steps_(steps) {}
+
+    const crypto_capabilities& capabilities() const noexcept override { return tfms_->capabilities(); }
+    std::error_code start_using(env& e, const crypto_config& config) override {
+        return tfms_->start_using(e, config);
+    }
+    bool is_started(const crypto_config& config) const noexcept override { return tfms_->is_started(config); }
+    tfm_grant acquire(const key_request& key, acquire_context& asker) noexcept override {
+        if (steps_.fails(fault_kind::tfm))
+            return {acquire_outcome::failed, {}, status_of(fault_kind::tfm)};
+        return tfms_->acquire(key, asker);
+    }
+    void release(env& e, const tfm_lease& lease) noexcept override { tfms_->release(e, lease); }
+    std::error_code evict(env& e, const key_request& key) noexcept override { return tfms_->evict(e, key); }
+
+  private:
+    std::unique_ptr<tfm_source> tfms_;
+    fault_steps& steps_;
+};
+
+simulated_device& add_medium(io_stack& s, sector capacity, completion_order order) {
+    simulated_device& made = s.media.emplace_back(capacity, order, test_seed() + s.media.size());
+    made.set_faults(&s.steps);
+    return made;
+}
+
+std::error_code open_queue(io_stack& s, const queue_options& options) {
+    auto queue = submit_queue::make(*s.top, s.fallback.get(), s.env, options);
+    if (queue.has_error())
+        return queue.error();
+    s.queue = std::move(*queue);
+    return {};
+}
+
+std::error_code with_fallback(io_stack& s, const fallback_options& options, const queue_options& queue) {
+    auto tfms = make_keyslot_tfms(s.env, keyslots, 1);
+    if (tfms.has_error())
+        return tfms.error();
+    auto made =
+        crypto_fallback::make(s.env, std::make_unique<stepping_tfms>(std::move(*tfms), s.steps), options);
+    if (made.has_error())
+        return made.error();
+    s.fallback = std::move(*made);
+    return open_queue(s, queue);
+}
+
+std::error_code make_fallback(io_stack& s) {
+    s.top = &add_medium(s, io_stack::capacity, completion_order::timed);
+    return with_fallback(s, {}, roomy);
+}
+
+std::error_code make_cramped_fallback(io_stack& s) {
+    s.top = &add_medium(s, io_stack::capacity, completion_order::shuffled);
+    return with_fallback(s, {.kernel = {.bounce_reserve_pages = 4}}, cramped);
+}
+
+std::error_code make_fallback_with_workers(io_stack& s) {
+    s.top = &add_medium(s, io_stack::capacity, completion_order::timed);
+    return with_fallback(s, {.decrypt_executor = &s.worker, .decrypt_workers = 1}, roomy);
+}
+
+std::error_code add_engine(io_stack& s, block_device& lower, unsigned slots) {
+    engine_profile profile = *find_engine_profile("generic");
+    profile.keyslots = slots;
+    auto engine = make_inline_crypto_device(lower, profile, s.env, {s.worker, 1});
+    if (engine.has_error())
+        return engine.error();
+    s.top = s.filters.emplace_back(std::move(*engine)).get();
+    return {};
+}
+
+std::error_code with_engine(io_stack& s, unsigned slots, const queue_options& options) {
+    simulated_device& medium = add_medium(s, io_stack::capacity, completion_order::timed);
+    const std::error_code error = add_engine(s, medium, slots);
+    return error ? error : open_queue(s, options);
+}
+
+std::error_code make_engine(io_stack& s) {
+    return with_engine(s, keyslots, roomy);
+}
+
+std::error_code make_cramped_engine(io_stack& s) {
+    return with_engine(s, 1, cramped);
+}
+
+std::error_code make_engine_without_slots(io_stack& s) {
+    return with_engine(s, 0, roomy);
+}
+
+} // namespace
+
+std::error_code stepping_key::derive(secret& into) const noexcept {
+    return steps_.fails(fault_kind::program) ? make_error(to_errno(status_of(fault_kind::program)))
+                                             : key_.derive(into);
+}
+
+io_stack::io_stack(fault_steps& s, std::uint32_t unit_bytes)
+    : steps(s), env(test_seed(), &s), random(test_seed()), worker(env, test_seed() + 9, worker_delay_max_ns) {
+    for (unsigned i = 0; i < key_count; ++i)
+        requests.emplace_back(keys.emplace_back(random, unit_bytes), s);
+}
+
+io_stack::~io_stack() {
+    queue.reset();
+    while (!filters.empty())
+        filters.pop_back();
+}
+
+unsigned io_stack::drain() {
+    for (int polls = 0; polls < polls_max && queue->in_flight() != 0; ++polls)
+        if (queue->poll() == 0)
+            env.advance_clock(poll_ns);
+    return queue->in_flight();
+}
+
+std::vector<std::byte> io_stack::stored(sector at, std::size_t size_bytes) {
+    const bytes_span bytes = media.front().medium(at, size_bytes);
+    return {bytes.begin(), bytes.end()};
+}
+
+std::span<const io_stack_kind> io_stack_kinds() {
+    static constexpr std::array kinds{
+        io_stack_kind{"fallback", &make_fallback},
+        io_stack_kind{"fallback with little bounce memory", &make_cramped_fallback},
+        io_stack_kind{"fallback with a decrypt worker", &make_fallback_with_workers},
+        io_stack_kind{"engine", &make_engine},
+        io_stack_kind{"engine with one slot and little memory", &make_cramped_engine},
+        io_stack_kind{"engine without slots", &make_engine_without_slots},
+    };
+    return kinds;
+}
+
+result<std::unique_ptr<io_stack>> make_io_stack(const io_stack_kind& kind, fault_steps& steps,
+                                                std::uint32_t unit_bytes) {
+    auto made = std::make_unique<io_stack>(steps, unit_bytes);
+    if (const std::error_code error = kind.make(*made))
+        return error;
+    for (const auto& key : made->requests)
+        if (const std::error_code error = start_using_key(made->env, *made->top, made->fallback.get(), key))
+            return error;
+    return made;
+}
+
+} // namespace blkcrypto::test

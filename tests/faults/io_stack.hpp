@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The stacks that the fault walk runs its scenarios on: each a way from submit to simulated media, on one
+// thread under a virtual clock, where every step may fail.
+
+#include "blkcrypto/inline_crypt/submit.hpp"
+#include "tests/faults/fault_steps.hpp"
+#include "tests/inline_crypt/test_keys.hpp"
+#include "tests/support/simulated_device.hpp"
+#include "tests/support/simulated_env.hpp"
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+namespace blkcrypto::test {
+
+/// A key whose derivation is a step.
+class stepping_key final : public key_request {
+  public:
+    stepping_key(const test_key& key, fault_steps& steps)
+        : key_request(key.key->config()), key_(*key.key), steps_(steps) {}
+    std::error_code derive(secret& into) const noexcept override;
+
+  private:
+    const crypto_key& key_;
+    fault_steps& steps_;
+};
+
+/// A stack with its media and keys. What it is made of stands in the order it is made.
+struct io_stack {
+    static constexpr sector capacity{2048};
+    static constexpr unsigned key_count = 3;
+
+    io_stack(fault_steps& s, std::uint32_t unit_bytes);
+    ~io_stack();
+
+    /// Everything drained: the number of source bios still in flight.
+    unsigned drain();
+    /// What stands on the media at a sector of the top device.
+    std::vector<std::byte> stored(sector at, std::size_t size_bytes);
+    fault_steps& steps;
+    simulated_env env;
+    random_source random;
+    std::deque<simulated_device> media;
+    simulated_executor worker;
+    std::deque<std::unique_ptr<block_device>> filters; // from the bottom up
+    block_device* top = nullptr;
+    std::unique_ptr<crypto_fallback> fallback;
+    std::unique_ptr<submit_queue> queue;
+    std::deque<test_key> keys;
+    std::deque<stepping_key> requests; // one for each key
+};
+
+/// How a stack is put together.
+struct io_stack_kind {
+    const char* name;
+    std::error_code (*make)(io_stack& into); // sets top, fallback, queue
+};
+std::span<const io_stack_kind> io_stack_kinds();
+
+/// A whole stack of that kind with its keys started. The error of the step that failed.
+result<std::unique_ptr<io_stack>> make_io_stack(const io_stack_kind& kind, fault_steps& steps,
+                                                std::uint32_t unit_bytes);
+
+} // namespace blkcrypto::test
