@@ -23,9 +23,17 @@ struct evp_deleter {
 };
 using evp_context = std::unique_ptr<EVP_CIPHER_CTX, evp_deleter>;
 
+// Fetched once and never given back. A fetch that failed is tried again: memory may have been short.
 const EVP_CIPHER* xts_cipher() {
-    static const EVP_CIPHER* fetched = EVP_CIPHER_fetch(nullptr, "AES-256-XTS", nullptr);
-    return fetched;
+    static std::atomic<const EVP_CIPHER*> known{nullptr};
+    const EVP_CIPHER* cipher = known.load();
+    if (cipher != nullptr)
+        return cipher;
+    EVP_CIPHER* fetched = EVP_CIPHER_fetch(nullptr, "AES-256-XTS", nullptr);
+    if (fetched == nullptr || known.compare_exchange_strong(cipher, fetched))
+        return fetched;
+    EVP_CIPHER_free(fetched);
+    return cipher;
 }
 
 // An EVP context carries the IV and so serves one thread at a time. A tfm has one of each direction per lane;

@@ -145,6 +145,10 @@ std::span<const skcipher_implementation> skcipher_implementations() noexcept {
     return implementations;
 }
 
+result<const skcipher_implementation*> select_implementation(crypto_mode mode) {
+    return selected().of(mode);
+}
+
 const skcipher_implementation* selected_implementation(crypto_mode mode) noexcept {
     const auto known = selected().of(mode);
     return known.has_value() ? *known : nullptr;

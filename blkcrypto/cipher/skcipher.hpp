@@ -79,8 +79,10 @@ struct skcipher_implementation {
 /// All that this build has, newest first within a mode.
 std::span<const skcipher_implementation> skcipher_implementations() noexcept;
 
-/// The one make_skcipher() uses for the mode: null if the mode has none (or memory ran out). Runs the
-/// self-test the first time.
+/// The one make_skcipher() uses for the mode: null if the mode has none. Runs the self-test the first time.
+/// ENOMEM.
+result<const skcipher_implementation*> select_implementation(crypto_mode mode);
+/// For whoever shows it: null also if memory ran out.
 const skcipher_implementation* selected_implementation(crypto_mode mode) noexcept;
 
 /// An unkeyed tfm. ENOPKG: the mode has no implementation here. ENOMEM.

@@ -15,11 +15,15 @@ constexpr std::uint64_t ns_per_s = 1'000'000'000;
 constexpr keyslot_index only_slot{0};
 
 // What the profile says, less the modes this build cannot do.
-crypto_capabilities implemented_part(const crypto_capabilities& described) {
+result<crypto_capabilities> implemented_part(const crypto_capabilities& described) {
     crypto_capabilities can = described;
-    for (const auto& mode : crypto_modes())
-        if (selected_implementation(mode.mode) == nullptr)
+    for (const auto& mode : crypto_modes()) {
+        const auto implementation = select_implementation(mode.mode);
+        if (implementation.has_error())
+            return implementation.error();
+        if (*implementation == nullptr)
             can.unit_sizes[mode_index(mode.mode)] = 0;
+    }
     return can;
 }
 
@@ -60,10 +64,12 @@ result<std::unique_ptr<crypto_engine>> crypto_engine::make(env& e, const engine_
         return make_error(EINVAL);
     return or_no_memory([&]() -> result<std::unique_ptr<crypto_engine>> {
         std::unique_ptr<crypto_engine> made(new crypto_engine(model, where));
-        const crypto_capabilities can = implemented_part(model.capabilities);
-        if (const std::error_code error = made->make_slots(e, can, where.workers))
+        const auto can = implemented_part(model.capabilities);
+        if (can.has_error())
+            return can.error();
+        if (const std::error_code error = made->make_slots(e, *can, where.workers))
             return error;
-        auto profile = crypto_profile::make(e, can, model.keyslots, made->ops_);
+        auto profile = crypto_profile::make(e, *can, model.keyslots, made->ops_);
         if (profile.has_error())
             return profile.error();
         made->profile_ = std::move(*profile);

@@ -63,7 +63,9 @@ class memory_device final : public block_device {
     }
 
     result<std::unique_ptr<block_queue>> make_queue(env& environment, const queue_options& options) override {
-        return std::make_unique<memory_queue>(*this, environment, options, storage_);
+        return or_no_memory([&]() -> result<std::unique_ptr<block_queue>> {
+            return std::make_unique<memory_queue>(*this, environment, options, storage_);
+        });
     }
 
   private:
@@ -82,7 +84,12 @@ result<std::unique_ptr<block_device>> make_memory_device(sector capacity) {
     if (memory == MAP_FAILED)
         return make_error(errno);
     const bytes_span storage(static_cast<std::byte*>(memory), size);
-    return std::make_unique<memory_device>(storage, memory_device::ownership::ours);
+    auto made = or_no_memory([&]() -> result<std::unique_ptr<block_device>> {
+        return std::make_unique<memory_device>(storage, memory_device::ownership::ours);
+    });
+    if (made.has_error())
+        munmap(memory, size);
+    return made;
 }
 
 std::unique_ptr<block_device> make_memory_device(bytes_span storage) {

@@ -23,7 +23,9 @@ class null_device final : public block_device {
     std::string describe() const override { return "null"; }
 
     result<std::unique_ptr<block_queue>> make_queue(env& environment, const queue_options& options) override {
-        return std::make_unique<null_queue>(*this, environment, options);
+        return or_no_memory([&]() -> result<std::unique_ptr<block_queue>> {
+            return std::make_unique<null_queue>(*this, environment, options);
+        });
     }
 
   private:

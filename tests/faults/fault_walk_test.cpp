@@ -2,7 +2,10 @@
 // Every I/O scenario on every stack, failing at each step in turn.
 #include "tests/faults/walked_run.hpp"
 
+#include "tests/support/allocation_counter.hpp"
+
 #include <algorithm>
+#include <cerrno>
 #include <doctest/doctest.h>
 #include <string_view>
 
@@ -19,8 +22,8 @@ struct walk_counts {
 // Runs once without a fault to see how many steps there are, then once for each. The steps that the check of
 // the next I/O adds are walked too: they are I/O as any other.
 void walk(const io_stack_kind& kind, const io_scenario& scenario, walk_counts& counts) {
-    CAPTURE(kind.name);
-    CAPTURE(scenario.name);
+    CAPTURE(std::string(kind.name));
+    CAPTURE(std::string(scenario.name));
     const walked_run faultless(kind, scenario, fault_steps::none);
     REQUIRE_MESSAGE(faultless.wrongs().empty(), faultless.wrongs());
     for (std::size_t step = 0; step < faultless.steps_of_scenario(); ++step) {
@@ -82,4 +85,35 @@ TEST_CASE("whatever step of it fails, I/O through the engine with one slot and l
 TEST_CASE("whatever step of it fails, I/O through the engine without slots ends once with the right status "
           "and leaves all whole") {
     walk_all("engine without slots");
+}
+
+// The hooks of the walk are asked before larger pieces of memory; this one goes for each single malloc().
+TEST_CASE("whatever allocation of set-up fails, it is ENOMEM and the next set-up works") {
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
+        return;
+    }
+    fault_steps steps(fault_steps::none);
+    {
+        io_stack first(steps,
+                       4096); // OpenSSL 3.0 does not survive a lack of memory while it initialises itself
+        REQUIRE_FALSE(set_up(io_stack_kinds().front(), first));
+    }
+    for (const io_stack_kind& kind : io_stack_kinds()) {
+        CAPTURE(std::string(kind.name));
+        std::uint64_t failing = 0;
+        for (bool happened = true; happened; ++failing) {
+            CAPTURE(failing);
+            steps.select_ciphers_anew();
+            io_stack stack(steps, 4096);
+            std::error_code error;
+            {
+                const allocation_fault fault(failing);
+                error = set_up(kind, stack);
+                happened = fault.happened();
+            }
+            CHECK(error == (happened ? make_error(ENOMEM) : std::error_code{}));
+        }
+        CHECK(failing > 10);
+    }
 }

@@ -13,9 +13,10 @@ namespace {
 constexpr int polls_max = 20'000;
 constexpr std::uint64_t poll_ns = 5'000;
 constexpr std::uint64_t worker_delay_max_ns = 20'000;
+constexpr std::size_t filters_max = 4;
 constexpr unsigned keyslots = 2; // one less than there are keys
 constexpr queue_options roomy{.depth = 4, .io_size_bytes = 65536};
-constexpr queue_options cramped{.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 8192};
+constexpr queue_options cramped{.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 4096};
 
 /// Keyslots whose tfms cannot always be had.
 class stepping_tfms final : public tfm_source {
@@ -41,12 +42,6 @@ class stepping_tfms final : public tfm_source {
     fault_steps& steps_;
 };
 
-simulated_device& add_medium(io_stack& s, sector capacity, completion_order order) {
-    simulated_device& made = s.media.emplace_back(capacity, order, test_seed() + s.media.size());
-    made.set_faults(&s.steps);
-    return made;
-}
-
 std::error_code open_queue(io_stack& s, const queue_options& options) {
     auto queue = submit_queue::make(*s.top, s.fallback.get(), s.env, options);
     if (queue.has_error())
@@ -59,8 +54,12 @@ std::error_code with_fallback(io_stack& s, const fallback_options& options, cons
     auto tfms = make_keyslot_tfms(s.env, keyslots, 1);
     if (tfms.has_error())
         return tfms.error();
-    auto made =
-        crypto_fallback::make(s.env, std::make_unique<stepping_tfms>(std::move(*tfms), s.steps), options);
+    auto stepping = or_no_memory([&]() -> result<std::unique_ptr<tfm_source>> {
+        return std::make_unique<stepping_tfms>(std::move(*tfms), s.steps);
+    });
+    if (stepping.has_error())
+        return stepping.error();
+    auto made = crypto_fallback::make(s.env, std::move(*stepping), options);
     if (made.has_error())
         return made.error();
     s.fallback = std::move(*made);
@@ -68,17 +67,17 @@ std::error_code with_fallback(io_stack& s, const fallback_options& options, cons
 }
 
 std::error_code make_fallback(io_stack& s) {
-    s.top = &add_medium(s, io_stack::capacity, completion_order::timed);
+    s.top = &s.medium_that(completion_order::timed);
     return with_fallback(s, {}, roomy);
 }
 
 std::error_code make_cramped_fallback(io_stack& s) {
-    s.top = &add_medium(s, io_stack::capacity, completion_order::shuffled);
+    s.top = &s.medium_that(completion_order::shuffled);
     return with_fallback(s, {.kernel = {.bounce_reserve_pages = 4}}, cramped);
 }
 
 std::error_code make_fallback_with_workers(io_stack& s) {
-    s.top = &add_medium(s, io_stack::capacity, completion_order::timed);
+    s.top = &s.medium_that(completion_order::timed);
     return with_fallback(s, {.decrypt_executor = &s.worker, .decrypt_workers = 1}, roomy);
 }
 
@@ -88,13 +87,13 @@ std::error_code add_engine(io_stack& s, block_device& lower, unsigned slots) {
     auto engine = make_inline_crypto_device(lower, profile, s.env, {s.worker, 1});
     if (engine.has_error())
         return engine.error();
-    s.top = s.filters.emplace_back(std::move(*engine)).get();
+    s.filters.push_back(std::move(*engine));
+    s.top = s.filters.back().get();
     return {};
 }
 
 std::error_code with_engine(io_stack& s, unsigned slots, const queue_options& options) {
-    simulated_device& medium = add_medium(s, io_stack::capacity, completion_order::timed);
-    const std::error_code error = add_engine(s, medium, slots);
+    const std::error_code error = add_engine(s, s.medium_that(completion_order::timed), slots);
     return error ? error : open_queue(s, options);
 }
 
@@ -119,6 +118,9 @@ std::error_code stepping_key::derive(secret& into) const noexcept {
 
 io_stack::io_stack(fault_steps& s, std::uint32_t unit_bytes)
     : steps(s), env(test_seed(), &s), random(test_seed()), worker(env, test_seed() + 9, worker_delay_max_ns) {
+    filters.reserve(filters_max);
+    for (const completion_order order : {completion_order::timed, completion_order::shuffled})
+        media.emplace_back(capacity, order, test_seed() + media.size()).set_faults(&s);
     for (unsigned i = 0; i < key_count; ++i)
         requests.emplace_back(keys.emplace_back(random, unit_bytes), s);
 }
@@ -129,6 +131,11 @@ io_stack::~io_stack() {
         filters.pop_back();
 }
 
+simulated_device& io_stack::medium_that(completion_order completes) noexcept {
+    medium_that_is_used = &media[completes == completion_order::timed ? 0 : 1];
+    return *medium_that_is_used;
+}
+
 unsigned io_stack::drain() {
     for (int polls = 0; polls < polls_max && queue->in_flight() != 0; ++polls)
         if (queue->poll() == 0)
@@ -137,7 +144,7 @@ unsigned io_stack::drain() {
 }
 
 std::vector<std::byte> io_stack::stored(sector at, std::size_t size_bytes) {
-    const bytes_span bytes = media.front().medium(at, size_bytes);
+    const bytes_span bytes = medium_that_is_used->medium(at, size_bytes);
     return {bytes.begin(), bytes.end()};
 }
 
@@ -153,15 +160,13 @@ std::span<const io_stack_kind> io_stack_kinds() {
     return kinds;
 }
 
-result<std::unique_ptr<io_stack>> make_io_stack(const io_stack_kind& kind, fault_steps& steps,
-                                                std::uint32_t unit_bytes) {
-    auto made = std::make_unique<io_stack>(steps, unit_bytes);
-    if (const std::error_code error = kind.make(*made))
+std::error_code set_up(const io_stack_kind& kind, io_stack& stack) {
+    if (const std::error_code error = kind.make(stack))
         return error;
-    for (const auto& key : made->requests)
-        if (const std::error_code error = start_using_key(made->env, *made->top, made->fallback.get(), key))
+    for (const auto& key : stack.requests)
+        if (const std::error_code error = start_using_key(stack.env, *stack.top, stack.fallback.get(), key))
             return error;
-    return made;
+    return {};
 }
 
 } // namespace blkcrypto::test

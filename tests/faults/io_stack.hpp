@@ -27,13 +27,16 @@ class stepping_key final : public key_request {
     fault_steps& steps_;
 };
 
-/// A stack with its media and keys. What it is made of stands in the order it is made.
+/// A stack with its media and keys; set_up() makes what stands on the media.
 struct io_stack {
     static constexpr sector capacity{2048};
     static constexpr unsigned key_count = 3;
 
     io_stack(fault_steps& s, std::uint32_t unit_bytes);
     ~io_stack();
+
+    /// The medium that completes in that order, timed or shuffled, is the one that is used.
+    simulated_device& medium_that(completion_order completes) noexcept;
 
     /// Everything drained: the number of source bios still in flight.
     unsigned drain();
@@ -42,9 +45,10 @@ struct io_stack {
     fault_steps& steps;
     simulated_env env;
     random_source random;
-    std::deque<simulated_device> media;
+    std::deque<simulated_device> media; // one of each order that medium_that() gives
+    simulated_device* medium_that_is_used = nullptr;
     simulated_executor worker;
-    std::deque<std::unique_ptr<block_device>> filters; // from the bottom up
+    std::vector<std::unique_ptr<block_device>> filters; // from the bottom up
     block_device* top = nullptr;
     std::unique_ptr<crypto_fallback> fallback;
     std::unique_ptr<submit_queue> queue;
@@ -59,8 +63,8 @@ struct io_stack_kind {
 };
 std::span<const io_stack_kind> io_stack_kinds();
 
-/// A whole stack of that kind with its keys started. The error of the step that failed.
-result<std::unique_ptr<io_stack>> make_io_stack(const io_stack_kind& kind, fault_steps& steps,
-                                                std::uint32_t unit_bytes);
+/// Makes a stack one of that kind and starts its keys. The error of the step that failed; it may be tried
+/// again on another stack.
+std::error_code set_up(const io_stack_kind& kind, io_stack& stack);
 
 } // namespace blkcrypto::test

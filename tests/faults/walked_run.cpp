@@ -67,23 +67,25 @@ walked_run::walked_run(const io_stack_kind& kind, const io_scenario& scenario, s
 
 // A set-up that fails says why and can be tried again.
 bool walked_run::set_up() {
-    auto made = make_io_stack(kind_, steps_, scenario_.unit_bytes);
-    if (made.has_error()) {
-        const auto failed = steps_.failed();
-        const int expected = failed == fault_kind::allocation  ? ENOMEM
-                             : failed == fault_kind::self_test ? ENOPKG
-                                                               : 0;
-        if (made.error().value() != expected)
-            wrong("set-up failed with " + made.error().message());
+    stack_ = std::make_unique<io_stack>(steps_, scenario_.unit_bytes);
+    std::error_code error = blkcrypto::test::set_up(kind_, *stack_);
+    if (error) {
+        check_refusal(error);
         steps_.select_ciphers_anew();
-        made = make_io_stack(kind_, steps_, scenario_.unit_bytes);
+        stack_ = std::make_unique<io_stack>(steps_, scenario_.unit_bytes);
+        error = blkcrypto::test::set_up(kind_, *stack_);
     }
-    if (made.has_error()) {
-        wrong("set-up failed again with " + made.error().message());
-        return false;
-    }
-    stack_ = std::move(*made);
-    return true;
+    if (error)
+        wrong("set-up failed again with " + error.message());
+    return !error;
+}
+
+void walked_run::check_refusal(std::error_code error) {
+    const auto failed = steps_.failed();
+    const bool is_right = (failed == fault_kind::allocation && error == make_error(ENOMEM)) ||
+                          (failed == fault_kind::self_test && error == make_error(ENOPKG));
+    if (!is_right)
+        wrong("set-up failed with " + error.message());
 }
 
 void walked_run::run_rounds() {

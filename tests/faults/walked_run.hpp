@@ -38,6 +38,7 @@ class walked_run {
 
   private:
     bool set_up();
+    void check_refusal(std::error_code error);
     void run_rounds();
     void run_round(const std::vector<scenario_io>& round);
     void check_round(std::span<const std::unique_ptr<walked_io>> ios);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Counts heap allocations of the whole process: malloc() and its relatives are replaced in every test
-// program, and operator new ends up in them. Not under sanitizers, which bring a heap of their own: ask
-// available() first.
+// Counts heap allocations of the whole process, and lets one of them fail: malloc() and its relatives are
+// replaced in every test program, and operator new ends up in them. Not under sanitizers, which bring a heap
+// of their own: ask available() first.
 
 #include <cstdint>
 
@@ -20,6 +20,19 @@ class allocation_counter {
   private:
     static std::uint64_t total() noexcept;
     std::uint64_t before_;
+};
+
+/// While it lives, the allocation number `failing` from its making on, counted from 0, fails, whichever
+/// thread makes it.
+class allocation_fault {
+  public:
+    explicit allocation_fault(std::uint64_t failing) noexcept;
+    ~allocation_fault();
+    allocation_fault(const allocation_fault&) = delete;
+    allocation_fault& operator=(const allocation_fault&) = delete;
+
+    /// It came to that.
+    bool happened() const noexcept;
 };
 
 } // namespace blkcrypto::test

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Marks the one test case that shows a property of blk-crypto: TEST_CASE("..." * PROPERTY(22)). The numbers are
-// those of docs/fidelity.md; `-ts="property 22"` runs the case.
+// Marks the one test case that shows a property of blk-crypto: TEST_CASE("..." * PROPERTY(22)). The numbers
+// are those of docs/fidelity.md; `-ts="property 22"` runs the case.
 
 #include <doctest/doctest.h>
 

@@ -135,7 +135,9 @@ simulated_device::simulated_device(sector capacity, completion_order order, std:
 
 result<std::unique_ptr<block_queue>> simulated_device::make_queue(env& environment,
                                                                   const queue_options& options) {
-    return std::make_unique<simulated_queue>(*this, environment, options);
+    return or_no_memory([&]() -> result<std::unique_ptr<block_queue>> {
+        return std::make_unique<simulated_queue>(*this, environment, options);
+    });
 }
 
 void simulated_device::log(const bio& b) {
