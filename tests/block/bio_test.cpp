@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/block/block_cases.hpp"
+#include "tests/support/property.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -44,6 +45,26 @@ TEST_CASE("an advance moves sectors and memory and DUN together") {
     CHECK(b.iter.size_bytes == 5120);
     CHECK(b.crypt.first_dun == dun(uint256(2, 1, 0, 0)));
     CHECK(b.iter.current(b.segments).data == data.memory.data() + 3072);
+}
+
+TEST_CASE("a context moved on by some units is one made with that DUN, in one step or in several" *
+          PROPERTY(3)) {
+    random_source random(test_seed());
+    for (const std::uint32_t unit_bytes : {512U, 4096U, 65536U}) {
+        const auto key = make_key(unit_bytes);
+        for (int i = 0; i < 500; ++i) {
+            const dun first(uint256(ones - random.below(4), ones, random.next(), random.next()));
+            const std::uint64_t here = random.below(8), there = random.below(8);
+            bio_crypt_ctx at_once{key.get(), first}, in_steps{key.get(), first};
+            dun expected = first;
+            expected += here + there;
+            at_once.advance((here + there) * unit_bytes);
+            in_steps.advance(here * unit_bytes);
+            in_steps.advance(there * unit_bytes);
+            CHECK(at_once.first_dun == expected);
+            CHECK(in_steps.first_dun == expected);
+        }
+    }
 }
 
 TEST_CASE("a context drops what is less than a data unit") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/block/block_device.hpp"
 #include "tests/block/block_cases.hpp"
+#include "tests/support/property.hpp"
 #include "tests/support/simulated_env.hpp"
 
 #include <algorithm>
@@ -185,7 +186,7 @@ TEST_CASE("an encrypted bio without data is an I/O error") {
     CHECK(r.taken == 0);
 }
 
-TEST_CASE("an encrypted bio on a device that cannot encrypt it is not supported") {
+TEST_CASE("an encrypted bio on a device that cannot encrypt it is not supported" * PROPERTY(16)) {
     rig r;
     one_segment data(4096);
     const auto key = make_key(512);

@@ -3,6 +3,7 @@
 #include "tests/block/block_cases.hpp"
 #include "tests/support/allocation_counter.hpp"
 #include "tests/support/memory_search.hpp"
+#include "tests/support/property.hpp"
 
 #include <algorithm>
 #include <array>
@@ -24,6 +25,23 @@ crypto_config config_of(crypto_mode mode, std::uint8_t dun_bytes) {
 }
 
 } // namespace
+
+TEST_CASE(
+    "a key is refused with EINVAL for its mode, its size, its dun_bytes or its data unit, and then there is none" *
+    PROPERTY(4)) {
+    constexpr auto xts = crypto_mode::aes_256_xts;
+    CHECK(refusal(64, config_of(xts, 8)) == std::error_code());
+    CHECK(refusal(64, config_of(crypto_mode::invalid, 8)) == make_error(EINVAL));
+    CHECK(refusal(64, config_of(static_cast<crypto_mode>(200), 8)) == make_error(EINVAL));
+    CHECK(refusal(64, config_of(xts, 0)) == make_error(EINVAL));
+    CHECK(refusal(64, config_of(xts, 17)) == make_error(EINVAL));
+    CHECK(refusal(32, config_of(crypto_mode::adiantum, 32)) == std::error_code());
+    for (const std::size_t size : {0U, 32U, 63U, 65U})
+        CHECK(refusal(size, config_of(xts, 8)) == make_error(EINVAL));
+    // A data unit size that is none cannot be part of a configuration.
+    for (const std::uint64_t size : {0U, 1U, 256U, 513U, 4095U, 6144U, 131072U})
+        CHECK(data_unit_size::make(size).error() == make_error(EINVAL));
+}
 
 TEST_CASE("a key has the size of its mode and no other") {
     for (const auto& mode : crypto_modes())

@@ -1,20 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/block/dun.hpp"
 #include "tests/block/block_cases.hpp"
+#include "tests/support/property.hpp"
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
 
-TEST_CASE("a DUN moves on by data units with carry and wraps silently") {
+TEST_CASE("a DUN moves on by data units with carry across its four limbs and wraps silently" * PROPERTY(1)) {
     dun number(7);
     number += 3;
     CHECK(number == dun(10));
     number = dun(ones);
     number += 1;
     CHECK(number == dun(uint256(0, 1, 0, 0)));
+    number = dun(uint256(ones, ones, ones, 7));
+    number += ones;
+    CHECK(number == dun(uint256(ones - 1, 0, 0, 8)));
     number = dun(greatest);
     number += 2;
     CHECK(number == dun(1));
+}
+
+TEST_CASE("data is followed by the DUN that is its units later, by no other, and by none over the wrap" *
+          PROPERTY(2)) {
+    random_source random(test_seed());
+    for (int i = 0; i < 2000; ++i) {
+        uint256 value;
+        for (auto& limb : value.limbs)
+            limb = random.below(2) == 0 ? ones - random.below(3) : random.next();
+        const auto unit = unit_of(512U << random.below(8));
+        const std::uint64_t units = random.below(6);
+        uint256 after = value;
+        bool wraps = false;
+        for (std::uint64_t unit_number = 0; unit_number < units; ++unit_number)
+            wraps = after.add(1) || wraps;
+        const dun first(value), next(after);
+        CHECK(first.is_contiguous(units * unit.bytes(), unit, next) == !wraps);
+        dun other = next;
+        other += 1 + random.below(ones);
+        CHECK_FALSE(first.is_contiguous(units * unit.bytes(), unit, other));
+    }
 }
 
 TEST_CASE("the DUN after some data is contiguous and no other is") {

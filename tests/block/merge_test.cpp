@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/block/merge.hpp"
 #include "tests/block/block_cases.hpp"
+#include "tests/support/property.hpp"
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -14,6 +15,9 @@ struct neighbours {
         next.prepare(bio_op::write, sector{88}, data.segments, told);
     }
     one_segment data{4096};
+    // What the two are as one request, if they merge.
+    bool merge() const { return merged_run(front).append(next); }
+
     counting_end_io told;
     bio front, next;
 };
@@ -55,38 +59,87 @@ TEST_CASE("contexts do not merge over the wrap of the DUN") {
                               {key.get(), dun(uint256(0, 0, 0, 1))}));
 }
 
-TEST_CASE("plain neighbours merge if operation and flags agree") {
+TEST_CASE("plain neighbours merge if the operation is the same and moves data, without flush or fua") {
     neighbours n;
-    CHECK(can_back_merge(n.front, n.next));
-    CHECK_FALSE(can_back_merge(n.next, n.front));
+    CHECK(n.merge());
+    CHECK_FALSE(merged_run(n.next).append(n.front));
     n.next.op = bio_op::read;
-    CHECK_FALSE(can_back_merge(n.front, n.next));
-    n.next.op = bio_op::write;
-    n.next.fua = true;
-    CHECK_FALSE(can_back_merge(n.front, n.next));
-    n.front.fua = true;
-    CHECK(can_back_merge(n.front, n.next));
-    n.next.preflush = true;
-    CHECK_FALSE(can_back_merge(n.front, n.next));
+    CHECK_FALSE(n.merge());
+    n.front.op = bio_op::read;
+    CHECK(n.merge());
+    for (bool* flag : {&n.front.fua, &n.front.preflush, &n.next.fua, &n.next.preflush}) {
+        *flag = true;
+        CHECK_FALSE(n.merge());
+        *flag = false;
+    }
+    for (const bio_op op : {bio_op::discard, bio_op::write_zeroes, bio_op::flush}) {
+        n.front.op = n.next.op = op;
+        CHECK_FALSE(n.merge());
+    }
 }
 
-TEST_CASE("bios that are not adjacent do not merge") {
+TEST_CASE("bios that are not adjacent, or larger together than a bio can be, do not merge") {
     neighbours n;
     n.next.iter.start = sector{87};
-    CHECK_FALSE(can_back_merge(n.front, n.next));
+    CHECK_FALSE(n.merge());
     n.next.iter.start = sector{89};
-    CHECK_FALSE(can_back_merge(n.front, n.next));
+    CHECK_FALSE(n.merge());
+    n.front.iter.size_bytes = UINT32_MAX - 4095;
+    n.next.iter.start = sector{80 + (n.front.iter.size_bytes >> sector_bits)};
+    CHECK_FALSE(n.merge());
+    n.next.iter.size_bytes = 3584;
+    CHECK(n.merge());
 }
 
-TEST_CASE("encrypted neighbours merge with the same key and a DUN that goes on") {
+TEST_CASE("bios merge only with the same key pointer and a DUN that goes on, equal keys never" *
+          PROPERTY(8)) {
+    const auto key = make_key(512, 1);
+    const auto twin = make_key(512, 1);
+    neighbours n;
+    n.front.set_crypt_ctx(*key, dun(20));
+    n.next.set_crypt_ctx(*key, dun(28));
+    CHECK(n.merge());
+    CHECK(merged_run(n.next).prepend(n.front));
+    for (const std::uint64_t other : {20U, 27U, 29U}) {
+        n.next.set_crypt_ctx(*key, dun(other));
+        CHECK_FALSE(n.merge());
+        CHECK_FALSE(merged_run(n.next).prepend(n.front));
+    }
+    n.next.set_crypt_ctx(*twin, dun(28));
+    CHECK_FALSE(n.merge());
+    CHECK_FALSE(merged_run(n.next).prepend(n.front));
+}
+
+TEST_CASE("plain and encrypted never merge, whichever comes first" * PROPERTY(9)) {
     const auto key = make_key(512);
     neighbours n;
     n.front.set_crypt_ctx(*key, dun(20));
-    CHECK_FALSE(can_back_merge(n.front, n.next)); // encrypted with plain
-    n.next.set_crypt_ctx(*key, dun(28));
-    CHECK(can_back_merge(n.front, n.next));
-    n.next.set_crypt_ctx(*key, dun(27));
-    CHECK_FALSE(can_back_merge(n.front, n.next));
+    CHECK_FALSE(n.merge());
+    CHECK_FALSE(merged_run(n.next).prepend(n.front));
     n.front.crypt = {};
-    CHECK_FALSE(can_back_merge(n.front, n.next)); // plain with encrypted
+    n.next.set_crypt_ctx(*key, dun(28));
+    CHECK_FALSE(n.merge());
+    CHECK_FALSE(merged_run(n.next).prepend(n.front));
+}
+
+TEST_CASE("a front merge adopts the DUN of the bio, a back merge keeps that of the request" * PROPERTY(10)) {
+    const auto key = make_key(512);
+    neighbours n;
+    n.front.set_crypt_ctx(*key, dun(20));
+    n.next.set_crypt_ctx(*key, dun(28));
+    merged_run back(n.front);
+    REQUIRE(back.append(n.next));
+    merged_run front(n.next);
+    REQUIRE(front.prepend(n.front));
+    merged_run requests(n.front);
+    REQUIRE(requests.append(merged_run(n.next)));
+    for (const merged_run& run : {back, front, requests}) {
+        CHECK(run.start() == sector{80});
+        CHECK(run.size_bytes() == 8192);
+        CHECK(run.crypt().key == key.get());
+        CHECK(run.crypt().first_dun == dun(20));
+    }
+    // What does not merge leaves the request as it was.
+    REQUIRE_FALSE(back.append(n.next));
+    CHECK(back.size_bytes() == 8192);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cipher/cipher_cases.hpp"
 #include "tests/reference_crypto/reference_crypto.hpp"
+#include "tests/support/property.hpp"
 #include "tests/vectors/aes_256_xts.hpp"
 
 #include <algorithm>
@@ -56,7 +57,8 @@ TEST_CASE("AES-256-XTS gives the ciphertext that fscrypt writes") {
         check_row(row);
 }
 
-TEST_CASE("a run over the limb boundary continues with the next limb") {
+TEST_CASE("the IV is the little-endian DUN, of which the cipher takes as many bytes as its IV has" *
+          PROPERTY(7)) {
     const auto& last_of_limb = vectors::fscrypt[3];
     const auto& first_of_next = vectors::fscrypt[4];
     for_each_cipher(1, [&](cipher_case& with) {
@@ -67,6 +69,11 @@ TEST_CASE("a run over the limb boundary continues with the next limb") {
         crypt_in_place(with, cipher_direction::encrypt, last_of_limb.dun[0], unit_of(4096), data, with.lane);
         CHECK(is_ciphertext_of(last_of_limb, bytes_view(data).first(4096)));
         CHECK(is_ciphertext_of(first_of_next, bytes_view(data).last(4096)));
+        // XTS has an IV of 16 bytes: the upper two limbs are not in it.
+        data = counting_bytes(4096);
+        const uint256 with_upper_limbs(last_of_limb.dun[0], 0, 5, 6);
+        crypt_in_place(with, cipher_direction::encrypt, with_upper_limbs, unit_of(4096), data, with.lane);
+        CHECK(is_ciphertext_of(last_of_limb, data));
     });
 }
 

@@ -3,6 +3,7 @@
 #include "tests/faults/walked_run.hpp"
 
 #include "tests/support/allocation_counter.hpp"
+#include "tests/support/property.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -57,33 +58,33 @@ void walk_all(std::string_view name) {
 
 } // namespace
 
-TEST_CASE("whatever step of it fails, I/O through the fallback ends once with the right status and leaves "
-          "all whole") {
+TEST_CASE(
+    "whatever step fails, a bio through the fallback ends once with the right status and all is whole") {
     walk_all("fallback");
 }
 
-TEST_CASE("whatever step of it fails, I/O through the fallback with little bounce memory ends once with the "
-          "right status and leaves all whole") {
+TEST_CASE(
+    "whatever step fails, a bio through the fallback with little bounce memory ends once with the right status and all is whole" *
+    PROPERTY(40)) {
     walk_all("fallback with little bounce memory");
 }
 
-TEST_CASE("whatever step of it fails, I/O through the fallback with a decrypt worker ends once with the "
-          "right status and leaves all whole") {
+TEST_CASE(
+    "whatever step fails, a bio through the fallback with a decrypt worker ends once with the right status and all is whole") {
     walk_all("fallback with a decrypt worker");
 }
 
-TEST_CASE("whatever step of it fails, I/O through the engine ends once with the right status and leaves all "
-          "whole") {
+TEST_CASE("whatever step fails, a bio through the engine ends once with the right status and all is whole") {
     walk_all("engine");
 }
 
-TEST_CASE("whatever step of it fails, I/O through the engine with one slot and little memory ends once with "
-          "the right status and leaves all whole") {
+TEST_CASE(
+    "whatever step fails, a bio through the engine with one slot and little memory ends once with the right status and all is whole") {
     walk_all("engine with one slot and little memory");
 }
 
-TEST_CASE("whatever step of it fails, I/O through the engine without slots ends once with the right status "
-          "and leaves all whole") {
+TEST_CASE(
+    "whatever step fails, a bio through the engine without slots ends once with the right status and all is whole") {
     walk_all("engine without slots");
 }
 

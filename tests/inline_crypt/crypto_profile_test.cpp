@@ -3,6 +3,7 @@
 #include "blkcrypto/inline_crypt/crypto_profile.hpp"
 #include "tests/inline_crypt/profile_asker.hpp"
 #include "tests/inline_crypt/test_keys.hpp"
+#include "tests/support/property.hpp"
 #include "tests/support/simulated_env.hpp"
 #include "tests/support/test_seed.hpp"
 
@@ -82,7 +83,7 @@ struct fixture {
 
 // --- hits, misses and victims ---
 
-TEST_CASE("a hit does not reprogram, whether the slot is in use or idle") {
+TEST_CASE("a hit does not reprogram, whether the slot is in use or idle" * PROPERTY(21)) {
     fixture f(2);
     const std::uint32_t slot = f.get(f.keys[0]);
     CHECK(f.ops.take_seen() == ops_seen{{op::program, &f.keys[0], slot}});
@@ -97,7 +98,7 @@ TEST_CASE("a hit does not reprogram, whether the slot is in use or idle") {
     CHECK(f.asker.counters().evictions == 0);
 }
 
-TEST_CASE("users of one key share its slot, which is idle only after the last put") {
+TEST_CASE("users of one key share its slot, which is idle only after the last put" * PROPERTY(20)) {
     fixture f(1);
     const std::uint32_t slot = f.get(f.keys[0]);
     f.get(f.keys[0]);
@@ -114,7 +115,7 @@ TEST_CASE("keys with the same bytes but another address have slots of their own"
     CHECK(f.get(f.keys[0]) != f.get(f.keys[1]));
 }
 
-TEST_CASE("the victim is the idle slot that was released longest ago") {
+TEST_CASE("the victim is the idle slot that was released longest ago" * PROPERTY(22)) {
     fixture f(3);
     const std::uint32_t a = f.get(f.keys[0]);
     const std::uint32_t b = f.get(f.keys[1]);
@@ -182,7 +183,8 @@ TEST_CASE("with all slots in use the asker parks and a put wakes it") {
     CHECK(f.profile->get_keyslot(f.keys[2], waiting).slot.value == a);
 }
 
-TEST_CASE("more keys than slots always make progress") {
+TEST_CASE("with all slots in use the asker parks until a put, and more keys than slots always make progress" *
+          PROPERTY(23)) {
     for (const unsigned num_slots : {1U, 2U, 3U}) {
         fixture f(num_slots);
         struct user {
@@ -250,6 +252,29 @@ TEST_CASE("a failed program gives its status and leaves the slot to the next key
     f.get_and_put(f.keys[1]);
 }
 
+TEST_CASE("a failed program gives its status, leaks no slot, wakes a waiter, and the next program works" *
+          PROPERTY(24)) {
+    fixture f(2);
+    const std::uint32_t a = f.get(f.keys[0]), b = f.get(f.keys[1]);
+    f.ops.bad_keys.insert(&f.keys[2]);
+    profile_asker bad(f.env), good(f.env);
+    CHECK(f.try_get(f.keys[2], bad) == acquire_outcome::parked);
+    CHECK(f.try_get(f.keys[3], good) == acquire_outcome::parked);
+    f.put(a);
+    f.env.run_ready();
+    REQUIRE(bad.take_wakes() == 1);
+    const keyslot_grant refused = f.profile->get_keyslot(f.keys[2], bad);
+    CHECK(refused.outcome == acquire_outcome::failed);
+    CHECK(refused.status == blk_status::inval);
+    f.env.run_ready();
+    REQUIRE(good.take_wakes() == 1);
+    CHECK(f.profile->get_keyslot(f.keys[3], good).slot.value == a);
+    f.put(a);
+    f.put(b);
+    // Both slots can be had at once.
+    CHECK(f.get(f.keys[4]) != f.get(f.keys[5]));
+}
+
 TEST_CASE("a failed program forgets the key it displaced") {
     fixture f(1);
     f.get_and_put(f.keys[0]);
@@ -292,7 +317,7 @@ TEST_CASE("evicting an idle key blanks its slot, which keeps its place among the
     CHECK(f.ops.take_seen() == ops_seen{{op::program, &f.keys[2], 0}, {op::program, &f.keys[1], 1}});
 }
 
-TEST_CASE("evicting a displaced or unknown key does nothing and succeeds") {
+TEST_CASE("evicting a displaced or unknown key does nothing and succeeds" * PROPERTY(28)) {
     fixture f(1);
     f.get_and_put(f.keys[0]);
     f.get_and_put(f.keys[1]);
@@ -312,7 +337,8 @@ TEST_CASE("evicting returns the error of the slots and forgets the key all the s
     CHECK(f.ops.take_seen() == ops_seen{{op::program, &f.keys[0], 0}});
 }
 
-TEST_CASE("evict while in use returns EBUSY, forgets the key and blanks the slot at the last put") {
+TEST_CASE("evict while in use returns EBUSY, forgets the key and blanks the slot at the last put" *
+          PROPERTY(26)) {
     fixture f(2);
     const std::uint32_t slot = f.get(f.keys[0]);
     f.get(f.keys[0]);
@@ -347,7 +373,7 @@ TEST_CASE("a slot whose key was evicted in use wakes a waiter when it is put") {
 
 // --- engines without slots, resets, limits ---
 
-TEST_CASE("a profile without slots is always ready and evicts from no slot in particular") {
+TEST_CASE("a profile without slots is always ready and evicts from no slot in particular" * PROPERTY(29)) {
     fixture f(0);
     const keyslot_grant grant = f.profile->get_keyslot(f.keys[0], f.asker);
     CHECK(grant.outcome == acquire_outcome::ready);

@@ -2,10 +2,13 @@
 // Once a queue has been made, its I/O path allocates nothing.
 #include "tests/inline_crypt/fallback_stack.hpp"
 #include "tests/support/allocation_counter.hpp"
+#include "tests/support/property.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <doctest/doctest.h>
+#include <map>
+#include <string>
 #include <string_view>
 
 using namespace blkcrypto;
@@ -29,10 +32,15 @@ std::uint64_t allocations_of(fallback_stack& stack, const io_list& ios) {
 
 struct refusing_hooks final : env_hooks {
     bool allow_allocation(const allocation_class& kind, std::size_t, io_context) noexcept override {
+        ++asked;
+        ++by_kind[kind.name];
         return refused != kind.name;
     }
+    std::uint64_t allocations_of(const std::string& kind) { return by_kind[kind]; }
     std::uint64_t order_stamp() noexcept override { return ++stamps; }
     std::string_view refused;
+    std::uint64_t asked = 0;
+    std::map<std::string, std::uint64_t> by_kind;
     std::uint64_t stamps = 0;
 };
 
@@ -65,6 +73,25 @@ TEST_CASE("nothing is allocated for writes, reads, keyslot misses and bios that 
             for (std::size_t i = 0; i < writes.size(); ++i)
                 CHECK(reads[i]->memory.read() == writes[i]->memory.read());
         }
+}
+
+TEST_CASE("starting a key is idempotent and does all allocation there is, for tfms and anything else" *
+          PROPERTY(18)) {
+    refusing_hooks hooks;
+    fallback_stack stack({.keyslots = 3, .hooks = &hooks});
+    const test_key first = stack.make_key(), second = stack.make_key();
+    const std::uint64_t made = hooks.allocations_of("tfm");
+    CHECK(made == 3);
+    for (int i = 0; i < 3; ++i)
+        CHECK_FALSE(start_using_key(stack.env, stack.device, stack.fallback.get(), *first.key));
+    CHECK(hooks.allocations_of("tfm") == made);
+    io_list ios;
+    for (std::uint64_t i = 0; i < 20; ++i)
+        ios.push_back(stack.make_write(i * 8, 4096, i % 2 == 0 ? first : second));
+    const std::uint64_t asked_for = hooks.asked;
+    const std::uint64_t allocated = allocations_of(stack, ios);
+    CHECK((allocated == 0 || !allocation_counter::available()));
+    CHECK(hooks.asked == asked_for);
 }
 
 TEST_CASE("a queue or a fallback without memory is ENOMEM and can be tried again") {

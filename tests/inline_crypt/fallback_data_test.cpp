@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is on the device after writes, and in memory after reads.
+#include "blkcrypto/block/merge.hpp"
 #include "tests/inline_crypt/fallback_stack.hpp"
+#include "tests/support/property.hpp"
 
 #include <algorithm>
+#include <array>
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -184,4 +188,146 @@ TEST_CASE("one keyslot serves many keys at once") {
         CHECK(stack.queue->keyslot_use().evictions != 0);
         CHECK((stack.queue->keyslot_use().waits != 0) == (workers != 0));
     }
+}
+
+TEST_CASE("a merged request leaves the ciphertext of its parts" * PROPERTY(11)) {
+    fallback_stack parts, merged;
+    const test_key key = parts.make_key();
+    REQUIRE_FALSE(start_using_key(merged.env, merged.device, merged.fallback.get(), *key.key));
+    std::vector<std::unique_ptr<test_io>> ios;
+    std::vector<bio_vec> segments;
+    std::uint64_t start = 24;
+    dun at(uint256(UINT64_MAX - 2, 7, 0, 0));
+    for (const std::size_t units : {2U, 1U, 3U, 1U}) {
+        ios.push_back(parts.make_write(start, units * 4096, key, at));
+        const auto memory = ios.back()->memory.segments();
+        segments.insert(segments.end(), memory.begin(), memory.end());
+        start += units * 8;
+        at += units;
+    }
+    merged_run run(ios[1]->request);
+    REQUIRE(run.prepend(ios[0]->request));
+    REQUIRE(run.append(ios[2]->request));
+    REQUIRE(run.append(ios[3]->request));
+    for (const auto& io : ios)
+        REQUIRE(parts.run(*io));
+    auto whole = merged.make_io(bio_op::write, 0, 0);
+    whole->request.prepare(bio_op::write, run.start(), segments, *whole);
+    whole->request.crypt = run.crypt();
+    REQUIRE(merged.run(*whole));
+    CHECK(whole->ended_with(blk_status::ok));
+    CHECK(merged.on_device(24, run.size_bytes()) == parts.on_device(24, run.size_bytes()));
+}
+
+TEST_CASE("a write never modifies its source, not even memory that cannot be written to" * PROPERTY(36)) {
+    constexpr std::size_t size = 16 * 4096;
+    void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    auto* const data = static_cast<std::byte*>(memory);
+    for (const std::uint64_t bounce_bytes : {8192U, 1U << 20})
+        for (const std::uint32_t unit_bytes : {512U, 4096U, 16384U}) {
+            fallback_stack stack({.queue = {.depth = 4, .bounce_bytes = bounce_bytes}});
+            const test_key key = stack.make_key(unit_bytes);
+            REQUIRE(mprotect(memory, size, PROT_READ | PROT_WRITE) == 0);
+            stack.random.fill({data, size});
+            const std::vector<std::byte> before(data, data + size);
+            REQUIRE(mprotect(memory, size, PROT_READ) == 0);
+            const std::array<bio_vec, 2> segments{{{data, size / 2}, {data + size / 2, size / 2}}};
+            auto io = stack.make_io(bio_op::write, 0, 0);
+            io->request.prepare(bio_op::write, sector{8}, segments, *io);
+            io->request.set_crypt_ctx(*key.key, dun(9));
+            REQUIRE(stack.run(*io));
+            CHECK(io->ended_with(blk_status::ok));
+            CHECK(stack.on_device(8, size) ==
+                  reference_ciphertext(key.bytes, dun(9), unit_of(unit_bytes), before));
+        }
+    munmap(memory, size);
+}
+
+TEST_CASE("encrypted bios cover the sectors of their source in order, in whole data units, and no others" *
+          PROPERTY(38)) {
+    for (const std::uint32_t unit_bytes : {512U, 4096U, 16384U}) {
+        fallback_stack stack({.fallback = {.kernel = {.bounce_reserve_pages = 4}},
+                              .queue = {.depth = 2, .io_size_bytes = 4096, .bounce_bytes = 8192}});
+        const test_key key = stack.make_key(unit_bytes);
+        const std::size_t size = std::max<std::size_t>(7 * unit_bytes, 28672);
+        auto io = stack.make_write(100, size, key);
+        REQUIRE(stack.run(*io));
+        std::uint64_t next = 100;
+        for (const device_request& request : stack.device.requests()) {
+            CHECK(request.op == bio_op::write);
+            CHECK(request.start.value == next);
+            CHECK(request.size_bytes % unit_bytes == 0);
+            next += request.size_bytes >> sector_bits;
+        }
+        CHECK(next == 100 + (size >> sector_bits));
+        CHECK(stack.device.requests().size() > 1);
+    }
+}
+
+TEST_CASE("nothing below the fallback ever sees a crypto context" * PROPERTY(44)) {
+    for (const unsigned workers : {0U, 1U}) {
+        fallback_stack stack({.keyslots = 2,
+                              .order = completion_order::shuffled,
+                              .fallback = {.decrypt_workers = workers},
+                              .queue = {.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 16384}});
+        const test_key keys[] = {stack.make_key(), stack.make_key(512), stack.make_key(16384)};
+        std::vector<std::unique_ptr<test_io>> ios;
+        for (std::uint64_t i = 0; i < 30; ++i) {
+            const test_key& key = keys[i % 3];
+            const auto op = i % 2 == 0 ? bio_op::write : bio_op::read;
+            ios.push_back(stack.make_io(op, i * 128, 32768, key));
+            if (i % 6 == 4)
+                ios.back()->request.prepare_range(bio_op::write_zeroes, sector{i * 128}, 32768, *ios.back());
+            if (i % 6 == 4)
+                ios.back()->request.set_crypt_ctx(*key.key, dun(i));
+            stack.queue->submit(ios.back()->request);
+        }
+        REQUIRE(stack.drain());
+        CHECK(std::ranges::all_of(ios, [](const auto& io) { return io->ended_with(blk_status::ok); }));
+        CHECK(stack.device.requests().size() > ios.size());
+        CHECK(stack.device.encrypted_requests() == 0);
+    }
+}
+
+TEST_CASE("decryption covers exactly what was submitted, however the bio was moved on below" * PROPERTY(43)) {
+    for (const unsigned workers : {0U, 1U}) {
+        fallback_stack stack({.order = completion_order::shuffled, .fallback = {.decrypt_workers = workers}});
+        const test_key key = stack.make_key();
+        auto write = stack.make_write(8, 9 * 4096, key);
+        REQUIRE(stack.run(*write));
+        stack.device.set_uses_up_bios(true);
+        // The middle of a bio that has been advanced: what is before and after it in memory stays.
+        auto read = stack.make_io(bio_op::read, 8, 9 * 4096, key);
+        const auto before = random_bytes(9 * 4096, stack.random.next());
+        read->memory.write(before);
+        read->request.advance(2 * 4096);
+        read->request.iter.size_bytes -= 3 * 4096;
+        REQUIRE(stack.run(*read));
+        CHECK(read->ended_with(blk_status::ok));
+        const auto after = read->memory.read(), written = write->memory.read();
+        CHECK(std::equal(before.begin(), before.begin() + 2 * 4096, after.begin()));
+        CHECK(std::equal(written.begin() + 2 * 4096, written.begin() + 6 * 4096, after.begin() + 2 * 4096));
+        CHECK(std::equal(before.begin() + 6 * 4096, before.end(), after.begin() + 6 * 4096));
+    }
+}
+
+TEST_CASE("zeroes under a context are ciphertext of zeros, another for each data unit") {
+    for (const std::uint32_t unit_bytes : {512U, 4096U, 16384U})
+        for (const std::uint64_t bounce_bytes : {16384U, 1U << 20}) {
+            fallback_stack stack({.queue = {.depth = 2, .bounce_bytes = bounce_bytes}});
+            const test_key key = stack.make_key(unit_bytes);
+            const std::uint32_t size = 20 * unit_bytes;
+            auto zeroes = stack.make_io(bio_op::write_zeroes, 0, 0);
+            zeroes->request.prepare_range(bio_op::write_zeroes, sector{64}, size, *zeroes);
+            zeroes->request.set_crypt_ctx(*key.key, dun(UINT64_MAX - 3));
+            REQUIRE(stack.run(*zeroes));
+            CHECK(zeroes->ended_with(blk_status::ok));
+            const std::vector<std::byte> plain(size);
+            CHECK(stack.on_device(64, size) ==
+                  reference_ciphertext(key.bytes, dun(UINT64_MAX - 3), unit_of(unit_bytes), plain));
+            auto read = stack.make_io(bio_op::read, 64, size, key, dun(UINT64_MAX - 3));
+            REQUIRE(stack.run(*read));
+            CHECK(read->memory.read() == plain);
+        }
 }

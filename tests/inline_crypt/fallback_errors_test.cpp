@@ -2,6 +2,7 @@
 // What bios end with when something is wrong with them, with the device, or with the key.
 #include "tests/inline_crypt/fallback_stack.hpp"
 #include "tests/inline_crypt/logged_lines.hpp"
+#include "tests/support/property.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -20,6 +21,14 @@ struct wrapped_key final : key_request {
     std::error_code derive(secret&) const noexcept override { return make_error(EOPNOTSUPP); }
 };
 
+// Segments that are not whole units of 4096 bytes.
+std::vector<std::vector<bio_vec>> cuts_of(std::vector<std::byte>& memory) {
+    std::byte* const at = memory.data();
+    return {{{at, 2048}, {at + 4096, 2048}},
+            {{at, 4096}, {at + 4096, 512}},
+            {{at, 4096}, {at + 4096, 1024}, {at + 8192, 3072}}};
+}
+
 bool is_untouched(fallback_stack& stack) {
     return stack.device.requests().empty() &&
            std::ranges::all_of(stack.device.medium(), [](std::byte b) { return b == std::byte{0}; });
@@ -29,24 +38,42 @@ bool is_untouched(fallback_stack& stack) {
 
 // --- refused before any I/O ---
 
-TEST_CASE("segments that cut a data unit end with inval before any I/O") {
+TEST_CASE("segments that cut a data unit end with inval, in 6.1 with ioerr, before any I/O" * PROPERTY(13)) {
+    for (const kernel_generation& kernel : {kernel_6_1, kernel_6_12, kernel_7_0}) {
+        fallback_stack stack({.queue = {.kernel = kernel}});
+        const test_key key = stack.make_key(4096);
+        std::vector<std::byte> memory(16384);
+        for (const auto& segments : cuts_of(memory))
+            for (const bio_op op : {bio_op::read, bio_op::write}) {
+                test_io io(op, sector{0}, 512, 512, stack.random);
+                io.request.prepare(op, sector{0}, segments, io);
+                io.request.set_crypt_ctx(*key.key, dun(1));
+                REQUIRE(stack.run(io));
+                CHECK(io.ended_with(kernel.misaligned));
+            }
+        auto zeroes = stack.make_io(bio_op::write_zeroes, 0, 0);
+        zeroes->request.prepare_range(bio_op::write_zeroes, sector{0}, 2048, *zeroes);
+        zeroes->request.set_crypt_ctx(*key.key, dun(1));
+        REQUIRE(stack.run(*zeroes));
+        CHECK(zeroes->ended_with(kernel.misaligned));
+        CHECK(is_untouched(stack));
+    }
+    CHECK(kernel_6_1.misaligned == blk_status::ioerr);
+    CHECK(kernel_6_12.misaligned == blk_status::inval);
+    CHECK(kernel_7_0.misaligned == blk_status::inval);
+}
+
+TEST_CASE("a misaligned read is refused before the device is asked, not after it has read" * PROPERTY(14)) {
     fallback_stack stack;
     const test_key key = stack.make_key(4096);
-    std::vector<std::byte> memory(16384);
-    const std::vector<std::vector<bio_vec>> cuts{
-        {{memory.data(), 2048}, {memory.data() + 4096, 2048}},
-        {{memory.data(), 4096}, {memory.data() + 4096, 512}},
-        {{memory.data(), 4096}, {memory.data() + 4096, 1024}, {memory.data() + 8192, 3072}},
-    };
-    for (const bio_op op : {bio_op::read, bio_op::write})
-        for (const auto& segments : cuts) {
-            test_io io(op, sector{0}, 512, 512, stack.random);
-            io.request.prepare(op, sector{0}, segments, io);
-            io.request.set_crypt_ctx(*key.key, dun(1));
-            REQUIRE(stack.run(io));
-            CHECK(io.ended_with(blk_status::inval));
-        }
-    CHECK(is_untouched(stack));
+    auto read = stack.make_io(bio_op::read, 0, 2048);
+    const auto before = random_bytes(2048, stack.random.next());
+    read->memory.write(before);
+    read->request.set_crypt_ctx(*key.key, dun(1));
+    REQUIRE(stack.run(*read));
+    CHECK(read->ended_with(blk_status::inval));
+    CHECK(stack.device.requests().empty());
+    CHECK(read->memory.read() == before);
 }
 
 TEST_CASE("units above a page may be cut between pages, not within one") {
@@ -69,15 +96,6 @@ TEST_CASE("units above a page may be cut between pages, not within one") {
     CHECK(pages.ended_with(blk_status::ok));
 }
 
-TEST_CASE("the status of a misaligned bio is an option") {
-    fallback_stack stack({.queue = {.kernel = kernel_6_1}});
-    const test_key key = stack.make_key(4096);
-    auto io = stack.make_io(bio_op::write, 0, 2048);
-    io->request.set_crypt_ctx(*key.key, dun(1));
-    REQUIRE(stack.run(*io));
-    CHECK(io->ended_with(blk_status::ioerr));
-}
-
 TEST_CASE("an encrypted bio past the end of the device ends with ioerr and writes nothing") {
     fallback_stack stack({.queue = page_chunks});
     const test_key key = stack.make_key();
@@ -94,7 +112,7 @@ TEST_CASE("an encrypted bio past the end of the device ends with ioerr and write
     CHECK(last->ended_with(blk_status::ok));
 }
 
-TEST_CASE("I/O with a key that was not started ends with ioerr, said once") {
+TEST_CASE("I/O with a key that was not started ends with ioerr, said once" * PROPERTY(17)) {
     fallback_stack stack;
     const test_key key(stack.random);
     for (const bio_op op : {bio_op::read, bio_op::write}) {
@@ -106,7 +124,7 @@ TEST_CASE("I/O with a key that was not started ends with ioerr, said once") {
     CHECK(is_untouched(stack));
 }
 
-TEST_CASE("a wrapped key is refused at the start and in I/O") {
+TEST_CASE("a wrapped key is refused at the start and in I/O" * PROPERTY(46)) {
     fallback_stack stack;
     const wrapped_key key;
     CHECK_FALSE(config_supported(stack.device, stack.fallback.get(), key.config()));
@@ -118,15 +136,21 @@ TEST_CASE("a wrapped key is refused at the start and in I/O") {
     CHECK(io->ended_with(blk_status::notsupp));
 }
 
-TEST_CASE("an encrypted bio without data ends with ioerr") {
+TEST_CASE("an encrypted bio without anything to encrypt ends with ioerr" * PROPERTY(12)) {
     fallback_stack stack;
     const test_key key = stack.make_key();
-    for (const bio_op op : {bio_op::read, bio_op::write, bio_op::flush}) {
+    for (const bio_op op : {bio_op::read, bio_op::write, bio_op::flush, bio_op::write_zeroes}) {
         auto io = stack.make_io(op, 0, 0);
         io->request.set_crypt_ctx(*key.key, dun(1));
         REQUIRE(stack.run(*io));
         CHECK(io->ended_with(blk_status::ioerr));
     }
+    auto discard = stack.make_io(bio_op::discard, 0, 0);
+    discard->request.prepare_range(bio_op::discard, sector{0}, 4096, *discard);
+    discard->request.set_crypt_ctx(*key.key, dun(1));
+    REQUIRE(stack.run(*discard));
+    CHECK(discard->ended_with(blk_status::ioerr));
+    CHECK(is_untouched(stack));
 }
 
 TEST_CASE("a write of units larger than all bounce memory ends with resource instead of waiting forever") {
@@ -148,7 +172,8 @@ TEST_CASE("a write of units larger than all bounce memory ends with resource ins
 
 // --- device errors ---
 
-TEST_CASE("several encrypted bios end their source once, after the last, with the first error") {
+TEST_CASE("several encrypted bios end their source once, after the last, with the first error" *
+          PROPERTY(39)) {
     fallback_stack stack({.order = completion_order::manual,
                           .fallback = {.kernel = {.bounce_reserve_pages = 0}},
                           .queue = {.depth = 8, .io_size_bytes = 4096, .bounce_bytes = 16384}});
@@ -195,7 +220,7 @@ TEST_CASE("a source fails when any of its encrypted bios fails, and the others a
     }
 }
 
-TEST_CASE("a read error is passed on and nothing is decrypted") {
+TEST_CASE("a read error is passed on and nothing is decrypted" * PROPERTY(42)) {
     for (const unsigned workers : {0U, 1U}) {
         fallback_stack stack({.fallback = {.decrypt_workers = workers}});
         const test_key key = stack.make_key();
@@ -212,7 +237,8 @@ TEST_CASE("a read error is passed on and nothing is decrypted") {
 
 // --- keys the cipher refuses ---
 
-TEST_CASE("a key with equal halves fails its bios and no others") {
+TEST_CASE("a key with equal halves starts, fails its bios and no others, nor the key it displaced" *
+          PROPERTY(35)) {
     fallback_stack stack({.keyslots = 1});
     const test_key good = stack.make_key();
     const auto weak = make_weak_key();
@@ -228,4 +254,55 @@ TEST_CASE("a key with equal halves fails its bios and no others") {
     auto read = stack.make_io(bio_op::read, 0, 8192, good);
     REQUIRE(stack.run(*read));
     CHECK(read->memory.read() == write->memory.read());
+}
+
+// --- in the middle of a bio ---
+
+namespace {
+
+/// A key that can be derived once.
+struct once_key final : key_request {
+    explicit once_key(const test_key& key) : key_request(key.key->config()), source(*key.key) {}
+    std::error_code derive(secret& into) const noexcept override {
+        return std::exchange(was_derived, true) ? make_error(EREMOTEIO) : source.derive(into);
+    }
+    const crypto_key& source;
+    mutable bool was_derived = false;
+};
+
+} // namespace
+
+TEST_CASE(
+    "a failure in the middle of a write leaves the encrypted bios before it to end, then it is reported" *
+    PROPERTY(41)) {
+    fallback_stack stack({.keyslots = 1,
+                          .order = completion_order::manual,
+                          .fallback = {.kernel = {.bounce_reserve_pages = 0}},
+                          .queue = {.depth = 8, .io_size_bytes = 4096, .bounce_bytes = 8192}});
+    const test_key key = stack.make_key(), other = stack.make_key();
+    const once_key once(key);
+    auto source = stack.make_write(0, 4 * 4096, key);
+    source->request.set_crypt_ctx(once, dun(1));
+    const auto expected = expected_ciphertext(*source, key);
+    stack.queue->submit(source->request);
+    REQUIRE(stack.device.held() == 1); // two pages of four: all the bounce memory there is
+    // While it is parked for memory another key takes its slot, so that it has to be programmed again.
+    auto thief = stack.make_io(bio_op::read, 800, 4096, other);
+    stack.queue->submit(thief->request);
+    stack.device.complete_held(1);
+    stack.queue->poll();
+    REQUIRE(thief->ended_with(blk_status::ok));
+    CHECK(source->ends == 0);
+    stack.device.complete_held();
+    REQUIRE(stack.drain());
+    CHECK(source->ended_with(blk_status::target));
+    const auto stored = stack.on_device(0, 4 * 4096);
+    CHECK(std::equal(stored.begin(), stored.begin() + 8192, expected.begin()));
+    CHECK(std::all_of(stored.begin() + 8192, stored.end(), [](std::byte b) { return b == std::byte{0}; }));
+    CHECK(stack.queue->pools_are_whole());
+    auto next = stack.make_write(0, 8192, key);
+    stack.queue->submit(next->request);
+    stack.device.complete_all_held();
+    REQUIRE(stack.drain());
+    CHECK(next->ended_with(blk_status::ok));
 }

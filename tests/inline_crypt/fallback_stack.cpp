@@ -23,7 +23,7 @@ fallback_stack::fallback_stack(const stack_options& options)
     fallback_options with = options.fallback;
     if (with.decrypt_workers != 0)
         with.decrypt_executor = &workers.emplace(env, test_seed() + 2, options.decrypt_delay_max_ns);
-    auto tfms = *make_keyslot_tfms(env, options.keyslots, 1);
+    auto tfms = *make_keyslot_tfms(env, options.keyslots, 1, with.kernel);
     fallback = *crypto_fallback::make(env, std::move(tfms), with);
     queue = make_queue(options.queue);
 }

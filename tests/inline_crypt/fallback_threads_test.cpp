@@ -3,6 +3,7 @@
 #include "blkcrypto/base/thread_env.hpp"
 #include "blkcrypto/base/worker_pool.hpp"
 #include "tests/inline_crypt/fallback_stack.hpp"
+#include "tests/support/property.hpp"
 
 #include <atomic>
 #include <deque>
@@ -98,6 +99,37 @@ TEST_CASE("threads that share two keyslots and a small reserve all finish") {
     check_threads({.kernel = {.bounce_reserve_pages = 2}}, 2, {.depth = 4, .bounce_bytes = 0});
     check_threads({.kernel = {.bounce_reserve_pages = 1}}, 1,
                   {.depth = 2, .io_size_bytes = 4096, .bounce_bytes = 4096});
+}
+
+// Each write may need the whole reserve: bounce memory of their own the queues have none.
+TEST_CASE("with no memory but the reserve, taken in one step or not at all, 64 threads finish their writes" *
+          PROPERTY(45)) {
+    constexpr unsigned thread_count = 64, writes_each = 4;
+    constexpr std::size_t largest_bytes = 256 * 4096;
+    shared_stack shared({}, 100);
+    simulated_device device(sector{thread_count * (largest_bytes >> sector_bits)}, completion_order::shuffled,
+                            test_seed());
+    std::atomic<unsigned> finished{0};
+    std::vector<std::thread> threads;
+    for (unsigned t = 0; t < thread_count; ++t)
+        threads.emplace_back([&, t] {
+            auto e = *thread_env::make();
+            auto queue =
+                *submit_queue::make(device, shared.fallback.get(), *e, {.depth = 2, .bounce_bytes = 0});
+            random_source random(test_seed() + t);
+            for (unsigned i = 0; i < writes_each; ++i) {
+                const std::size_t size = i == 0 ? largest_bytes : 4096 * (1 + random.below(64));
+                test_io write(bio_op::write, sector{t * (largest_bytes >> sector_bits)}, size, 4096, random);
+                write.request.set_crypt_ctx(*shared.keys[t % shared.keys.size()].key, dun(t));
+                queue->submit(write.request);
+                wait_for_all(*queue);
+                finished += write.ended_with(blk_status::ok) ? 1 : 0;
+            }
+        });
+    for (auto& thread : threads)
+        thread.join();
+    CHECK(finished.load() == thread_count * writes_each);
+    CHECK(shared.fallback->reserve_is_whole(shared.env));
 }
 
 TEST_CASE("threads that share workers to decrypt all finish") {

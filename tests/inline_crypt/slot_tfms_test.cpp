@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tfms of keyslots, on their own and as the fallback's tfm source.
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
-#include "tests/inline_crypt/logged_lines.hpp"
 #include "tests/inline_crypt/profile_asker.hpp"
 #include "tests/inline_crypt/test_keys.hpp"
 #include "tests/support/memory_search.hpp"
+#include "tests/support/property.hpp"
 #include "tests/support/simulated_env.hpp"
 #include "tests/support/test_seed.hpp"
 
@@ -28,8 +28,6 @@ struct refusing_hooks final : env_hooks {
     int tfms_allowed = 1 << 20;
     std::uint64_t stamps = 0;
 };
-
-const crypto_config adiantum_config{crypto_mode::adiantum, unit_of(4096), 32};
 
 std::unique_ptr<tfm_source> make_source(env& e, unsigned num_slots, unsigned lanes = 1) {
     return *make_keyslot_tfms(e, num_slots, lanes);
@@ -84,23 +82,6 @@ TEST_CASE("a mode has tfms only once somebody started to use it") {
     CHECK(slots->has_mode(crypto_mode::aes_256_xts));
     CHECK_FALSE(slots->has_mode(crypto_mode::aes_128_cbc_essiv));
     CHECK(slots->add_mode(env, crypto_mode::invalid) == make_error(EINVAL));
-}
-
-TEST_CASE("a mode without implementation is ENOPKG, said once, and leaves other modes alone") {
-    if (selected_implementation(crypto_mode::adiantum) != nullptr)
-        return; // this build can do it
-    simulated_env env(test_seed());
-    random_source random(test_seed() + 1);
-    auto source = make_source(env, 2);
-    for (int i = 0; i < 2; ++i)
-        CHECK(source->start_using(env, adiantum_config) == make_error(ENOPKG));
-    CHECK(logged_lines("Missing crypto API support for \"adiantum(xchacha12,aes)\"") == 1);
-    CHECK_FALSE(source->is_started(adiantum_config));
-    CHECK_FALSE(source->start_using(env, xts_config()));
-    CHECK(source->start_using(env, adiantum_config) == make_error(ENOPKG));
-    CHECK(source->is_started(xts_config()));
-    profile_asker asker(env);
-    CHECK(encrypts_right(*source, asker, test_key(random)));
 }
 
 TEST_CASE("a mode is started once, however many threads race for it") {
@@ -172,14 +153,21 @@ TEST_CASE("a key with equal halves starts, but no tfm takes it, and the keys aro
     CHECK_FALSE(source->evict(env, *after.key));
 }
 
-TEST_CASE("evicting a key of a mode that nobody started succeeds") {
+TEST_CASE("evicting a key that was started and never programmed succeeds, and one of a mode nobody started" *
+          PROPERTY(19)) {
     simulated_env env(test_seed());
     random_source random(test_seed() + 5);
     auto source = make_source(env, 1);
-    CHECK_FALSE(source->evict(env, *test_key(random).key));
+    const test_key never_used(random), used(random);
+    CHECK_FALSE(source->evict(env, *never_used.key));
+    REQUIRE_FALSE(source->start_using(env, never_used.key->config()));
+    CHECK_FALSE(source->evict(env, *never_used.key));
+    profile_asker asker(env);
+    CHECK(encrypts_right(*source, asker, used));
+    CHECK_FALSE(source->evict(env, *never_used.key));
 }
 
-TEST_CASE("no piece of a key is left in memory after it was evicted and freed") {
+TEST_CASE("no piece of a key is left in memory after it was evicted and freed" * PROPERTY(27)) {
     simulated_env env(test_seed());
     random_source random(test_seed() + 6);
     auto source = make_source(env, 2);

@@ -4,6 +4,7 @@
 #include "tests/inline_crypt/logged_lines.hpp"
 #include "tests/inline_crypt/profile_asker.hpp"
 #include "tests/support/memory_search.hpp"
+#include "tests/support/property.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -114,7 +115,7 @@ TEST_CASE("evicting a key goes to whoever has it") {
     CHECK_FALSE(evict_key(stack.env, stack.device, nullptr, *key.key));
 }
 
-TEST_CASE("without native encryption and without fallback a bio ends with notsupp") {
+TEST_CASE("without native encryption and without fallback a bio ends with notsupp" * PROPERTY(15)) {
     fallback_stack stack;
     const auto queue = *submit_queue::make(stack.device, nullptr, stack.env, {});
     const test_key key(stack.random);

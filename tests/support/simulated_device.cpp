@@ -32,7 +32,12 @@ class simulated_queue final : public block_queue, private task {
         std::erase(device_.queues_, this);
     }
 
-    void finish(bio& b) noexcept { complete(b, device_.carry_out(b)); }
+    void finish(bio& b) noexcept {
+        const blk_status outcome = device_.carry_out(b);
+        if (device_.uses_up_bios_)
+            b.advance(b.iter.size_bytes);
+        complete(b, outcome);
+    }
 
     std::vector<bio*> take_pending() {
         std::vector<bio*> all;

@@ -90,6 +90,9 @@ class simulated_device final : public block_device {
     /// there or is not. Bios under way end with ioerr at the next poll().
     void cut_power();
 
+    /// Uses up the bios it carries out, as the kernel's drivers do: nothing is left of their iterators.
+    void set_uses_up_bios(bool does) noexcept { uses_up_bios_ = does; }
+
     /// For order manual: completes the n-th of the bios that are held, of all queues together; its queue's
     /// next poll() ends it.
     void complete_held(std::size_t n = 0);
@@ -136,6 +139,7 @@ class simulated_device final : public block_device {
     random_source random_;
     std::vector<failure> failures_;
     device_faults* faults_ = nullptr;
+    bool uses_up_bios_ = false;
     std::vector<held_bio> held_; // order manual only
     std::optional<crypto_capabilities> native_;
     crypto_profile* native_profile_ = nullptr;

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// Native and fallback side by side: what must not depend on the way a bio took.
+#include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
+#include "blkcrypto/inline_crypt/submit.hpp"
+#include "tests/dev/engine_rig.hpp"
+#include "tests/inline_crypt/scattered_buffer.hpp"
+#include "tests/support/property.hpp"
+
+#include <optional>
+
+using namespace blkcrypto;
+using namespace blkcrypto::test;
+
+namespace {
+
+constexpr std::uint32_t unit_bytes = 4096;
+constexpr sector capacity{4096};
+
+/// One way from submit to a medium.
+struct path_options {
+    const char* name;
+    std::optional<unsigned> engine_keyslots; // none: the fallback does it
+    unsigned fallback_keyslots = 100;
+    unsigned decrypt_workers = 0;
+    queue_options queue = {};
+    completion_order order = completion_order::as_submitted;
+    std::uint32_t split_bytes = 0; // bios are split into such pieces before they are submitted
+};
+
+struct path {
+    explicit path(const path_options& with)
+        : options(with), e(test_seed()), medium(capacity, with.order, test_seed()),
+          worker(e, test_seed(), 50'000), top(&medium) {
+        if (options.engine_keyslots) {
+            engine =
+                *make_inline_crypto_device(medium, engine_with(*options.engine_keyslots), e, {worker, 1});
+            top = engine.get();
+        }
+        executor* const decrypts = options.decrypt_workers == 0 ? nullptr : &worker;
+        fallback = *crypto_fallback::make(
+            e, *make_keyslot_tfms(e, options.fallback_keyslots, 1),
+            {.decrypt_executor = decrypts, .decrypt_workers = options.decrypt_workers});
+        queue = *submit_queue::make(*top, fallback.get(), e, options.queue);
+    }
+
+    void start(const crypto_key& key) { REQUIRE_FALSE(start_using_key(e, *top, fallback.get(), key)); }
+
+    void drain() {
+        for (int polls = 0; polls < 100'000 && queue->in_flight() != 0; ++polls)
+            if (queue->poll() == 0)
+                e.advance_clock(1000);
+        REQUIRE(queue->in_flight() == 0);
+    }
+
+    const path_options options;
+    simulated_env e;
+    simulated_device medium;
+    simulated_executor worker;
+    std::unique_ptr<inline_crypto_device> engine;
+    block_device* top;
+    std::unique_ptr<crypto_fallback> fallback;
+    std::unique_ptr<submit_queue> queue;
+};
+
+/// A bio that may be submitted in pieces.
+struct piecewise_io final : bio_end_io {
+    piecewise_io(bio_op op, sector at, std::size_t size_bytes, random_source& random)
+        : memory(size_bytes, unit_bytes, random) {
+        request.prepare(op, at, memory.segments(), *this);
+    }
+    void end_io(bio&) noexcept override { ++ends; }
+
+    void submit(path& on) {
+        if (on.options.split_bytes == 0)
+            return on.queue->submit(request);
+        const std::size_t count =
+            (request.iter.size_bytes + on.options.split_bytes - 1) / on.options.split_bytes;
+        chain.begin(request, static_cast<unsigned>(count));
+        rest.clone_from(request, chain);
+        for (std::size_t i = 1; i < count; ++i) {
+            REQUIRE_FALSE(rest.split(on.options.split_bytes, fronts.emplace_back(), chain));
+            on.queue->submit(fronts.back());
+        }
+        on.queue->submit(rest);
+    }
+
+    scattered_buffer memory;
+    bio request, rest;
+    std::deque<bio> fronts;
+    bio_chain chain;
+    int ends = 0;
+};
+
+// The same writes, whatever the path: the medium afterwards. They are read back too.
+std::vector<std::byte> image_after_writes(path& on, std::span<const test_key> keys) {
+    random_source same(test_seed() + 5), layout(test_seed() + on.options.fallback_keyslots);
+    std::deque<piecewise_io> writes, reads;
+    for (const test_key& key : keys)
+        on.start(*key.key);
+    for (std::uint64_t i = 0; i < 24; ++i) {
+        const sector at{i * 160 + 8 * same.below(4)};
+        const std::size_t size = unit_bytes * (1 + same.below(16));
+        const auto data = random_bytes(size, same.next());
+        const dun first(uint256(UINT64_MAX - same.below(20), same.next(), 0, 0));
+        for (auto* ios : {&writes, &reads}) {
+            piecewise_io& io =
+                ios->emplace_back(ios == &writes ? bio_op::write : bio_op::read, at, size, layout);
+            io.request.set_crypt_ctx(*keys[i % keys.size()].key, first);
+        }
+        writes.back().memory.write(data);
+        writes.back().submit(on);
+    }
+    on.drain();
+    for (piecewise_io& read : reads)
+        read.submit(on);
+    on.drain();
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        CHECK((writes[i].ends == 1 && writes[i].request.status == blk_status::ok));
+        CHECK((reads[i].ends == 1 && reads[i].request.status == blk_status::ok));
+        CHECK(reads[i].memory.read() == writes[i].memory.read());
+    }
+    const bytes_span medium = on.medium.medium();
+    return {medium.begin(), medium.end()};
+}
+
+/// Evicts its bio's key and frees it as soon as the bio ends, as the owner of a key may.
+struct evicting_end_io final : bio_end_io {
+    evicting_end_io(path& p, std::unique_ptr<crypto_key> k) : on(p), key(std::move(k)) {}
+    void end_io(bio&) noexcept override {
+        ++ends;
+        evicted = evict_key(on.e, *on.top, on.fallback.get(), *key);
+        key.reset();
+    }
+    path& on;
+    std::unique_ptr<crypto_key> key;
+    std::error_code evicted = make_error(EAGAIN);
+    int ends = 0;
+};
+
+constexpr auto shuffled = completion_order::shuffled;
+
+} // namespace
+
+TEST_CASE(
+    "ciphertext does not depend on splits, encrypted bios, segments, threads, slots, or native or fallback" *
+    PROPERTY(37)) {
+    random_source random(test_seed());
+    std::deque<test_key> made;
+    for (int i = 0; i < 5; ++i)
+        made.emplace_back(random, unit_bytes);
+    std::vector<test_key> keys(std::make_move_iterator(made.begin()), std::make_move_iterator(made.end()));
+    const path_options all[] = {
+        {.name = "fallback", .engine_keyslots = {}},
+        {.name = "fallback, one slot", .engine_keyslots = {}, .fallback_keyslots = 1, .order = shuffled},
+        {.name = "fallback, page by page",
+         .engine_keyslots = {},
+         .queue = {.depth = 4, .bounce_bytes = 4096}},
+        {.name = "fallback, workers", .engine_keyslots = {}, .decrypt_workers = 2, .order = shuffled},
+        {.name = "fallback, split by 4096", .engine_keyslots = {}, .split_bytes = 4096},
+        {.name = "fallback, split by 12288", .engine_keyslots = {}, .order = shuffled, .split_bytes = 12288},
+        {.name = "engine", .engine_keyslots = 32},
+        {.name = "engine, one slot", .engine_keyslots = 1, .order = shuffled},
+        {.name = "engine, little memory", .engine_keyslots = 4, .queue = {.depth = 2, .bounce_bytes = 0}},
+        {.name = "engine without slots", .engine_keyslots = 0, .order = shuffled},
+        {.name = "engine, split by 8192", .engine_keyslots = 2, .split_bytes = 8192},
+    };
+    std::vector<std::byte> first;
+    for (const path_options& options : all) {
+        CAPTURE(std::string(options.name));
+        path on(options);
+        const auto image = image_after_writes(on, keys);
+        if (first.empty())
+            first = image;
+        CHECK(image == first);
+        CHECK((on.medium.encrypted_requests() == 0));
+    }
+}
+
+TEST_CASE("the width that a key declares for its DUNs is a matter of capability, never of ciphertext" *
+          PROPERTY(6)) {
+    random_source random(test_seed());
+    const auto bytes = random_bytes(64, random.next()), data = random_bytes(2 * unit_bytes, random.next());
+    std::vector<std::byte> first;
+    for (const std::uint8_t dun_bytes :
+         {std::uint8_t{1}, std::uint8_t{8}, std::uint8_t{9}, std::uint8_t{16}}) {
+        CAPTURE(dun_bytes);
+        engine_profile profile = *find_engine_profile("ufs-std");
+        path on({.name = "engine", .engine_keyslots = {}});
+        on.engine = *make_inline_crypto_device(on.medium, profile, on.e, {on.worker, 1});
+        on.top = on.engine.get();
+        on.queue = *submit_queue::make(*on.top, on.fallback.get(), on.e, {});
+        const auto key = *crypto_key::make(
+            bytes, {crypto_mode::aes_256_xts, *data_unit_size::make(unit_bytes), dun_bytes});
+        CHECK(config_supported_natively(*on.top, key->config()) == (dun_bytes <= 8));
+        on.start(*key);
+        piecewise_io write(bio_op::write, sector{16}, data.size(), random);
+        write.memory.write(data);
+        write.request.set_crypt_ctx(*key, dun(7));
+        write.submit(on);
+        on.drain();
+        const bytes_span stored = on.medium.medium(sector{16}, data.size());
+        if (first.empty())
+            first.assign(stored.begin(), stored.end());
+        CHECK(std::ranges::equal(stored, first));
+    }
+}
+
+TEST_CASE("the slot is released before the last end_io runs, in which the key may be evicted and freed" *
+          PROPERTY(25)) {
+    for (const path_options& options :
+         {path_options{.name = "fallback", .engine_keyslots = {}, .fallback_keyslots = 1},
+          path_options{.name = "workers", .engine_keyslots = {}, .decrypt_workers = 1},
+          path_options{.name = "engine", .engine_keyslots = 1},
+          path_options{.name = "engine without slots", .engine_keyslots = 0}})
+        for (const bio_op op : {bio_op::write, bio_op::read}) {
+            CAPTURE(std::string(options.name));
+            path on(options);
+            random_source random(test_seed());
+            test_key key(random, unit_bytes);
+            on.start(*key.key);
+            scattered_buffer memory(8 * unit_bytes, unit_bytes, random);
+            evicting_end_io owner(on, std::move(key.key));
+            bio b;
+            b.prepare(op, sector{0}, memory.segments(), owner);
+            b.set_crypt_ctx(*owner.key, dun(1));
+            on.queue->submit(b);
+            on.drain();
+            CHECK(owner.ends == 1);
+            CHECK(b.status == blk_status::ok);
+            CHECK_FALSE(owner.evicted);
+        }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/test_cipher.hpp"
+
+#include "blkcrypto/cipher/selection.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+namespace blkcrypto::test {
+namespace {
+
+class stand_in_cipher;
+
+struct tfm_registry {
+    std::mutex lock;
+    std::vector<const stand_in_cipher*> tfms;
+    int allowed = INT_MAX;
+};
+
+tfm_registry& registry() {
+    static tfm_registry all;
+    return all;
+}
+
+crypto_mode mode_that_is_missing = crypto_mode::invalid;
+crypto_mode mode_that_stands_in = crypto_mode::invalid;
+
+class stand_in_cipher final : public skcipher {
+  public:
+    ~stand_in_cipher() override {
+        const std::lock_guard lock(registry().lock);
+        std::erase(registry().tfms, this);
+    }
+    std::error_code setkey(bytes_view key) noexcept override {
+        if (key.size() > key_.size())
+            return make_error(EINVAL);
+        std::memcpy(key_.data(), key.data(), key.size());
+        size_ = key.size();
+        return {};
+    }
+    bytes_view key() const noexcept { return bytes_view(key_).first(size_); }
+
+  private:
+    void crypt_units(cipher_direction, const uint256& first_iv, data_unit_size unit_size,
+                     const cipher_segment& units, cipher_lane&) const noexcept override {
+        uint256 iv = first_iv;
+        std::memmove(units.target, units.source, units.length_bytes);
+        for (std::size_t at = 0; at < units.length_bytes; at += unit_size.bytes(), iv.add(1))
+            stand_in_crypt(key(), iv, {units.target + at, unit_size.bytes()});
+    }
+
+    std::array<std::byte, 64> key_{};
+    std::size_t size_ = 0;
+};
+
+result<std::unique_ptr<skcipher>> make_stand_in(unsigned) {
+    const std::lock_guard lock(registry().lock);
+    if (registry().allowed-- <= 0)
+        return make_error(ENOMEM);
+    auto made = std::make_unique<stand_in_cipher>();
+    registry().tfms.push_back(made.get());
+    return made;
+}
+
+bool passes(const skcipher_implementation& implementation) {
+    return implementation.mode != mode_that_is_missing &&
+           (implementation.mode == mode_that_stands_in || passes_self_test(implementation));
+}
+
+} // namespace
+
+void stand_in_crypt(bytes_view key, const uint256& iv, bytes_span unit) noexcept {
+    const auto iv_bytes = iv.little_endian();
+    for (std::size_t i = 0; i < unit.size(); ++i)
+        unit[i] ^=
+            key[i % key.size()] ^ iv_bytes[i % iv_bytes.size()] ^ static_cast<std::byte>(unit.size() >> 9);
+}
+
+second_mode::second_mode(crypto_mode mode) : implementations_{{{mode, "stand_in", &make_stand_in}}} {
+    mode_that_stands_in = mode;
+    allow_tfms(INT_MAX);
+    override_selection({.passes = &passes, .before = implementations_});
+}
+
+second_mode::~second_mode() {
+    override_selection({});
+    mode_that_stands_in = crypto_mode::invalid;
+}
+
+void second_mode::allow_tfms(int count) noexcept {
+    const std::lock_guard lock(registry().lock);
+    registry().allowed = count;
+}
+
+int second_mode::tfms() noexcept {
+    const std::lock_guard lock(registry().lock);
+    return static_cast<int>(registry().tfms.size());
+}
+
+int second_mode::tfms_with(bytes_view key) noexcept {
+    const std::lock_guard lock(registry().lock);
+    return static_cast<int>(std::ranges::count_if(
+        registry().tfms, [&](const auto* tfm) { return std::ranges::equal(tfm->key(), key); }));
+}
+
+missing_mode::missing_mode(crypto_mode mode) {
+    mode_that_is_missing = mode;
+    override_selection({.passes = &passes});
+}
+
+missing_mode::~missing_mode() {
+    override_selection({});
+    mode_that_is_missing = crypto_mode::invalid;
+}
+
+} // namespace blkcrypto::test
