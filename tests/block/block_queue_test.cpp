@@ -165,6 +165,64 @@ TEST_CASE("a flush with data is invalid and never reaches the device") {
     CHECK(r.taken == 0);
 }
 
+TEST_CASE("a flush of a device without a volatile cache ends well and never reaches it") {
+    rig r;
+    r.device.limits_.volatile_cache = false;
+    r.b.prepare(bio_op::flush, sector{0}, {}, r.told);
+    CHECK(r.submitted() == blk_status::ok);
+    CHECK(r.taken == 0);
+    r.b.prepare(bio_op::write, sector{0}, {}, r.told);
+    r.b.preflush = true;
+    CHECK(r.submitted() == blk_status::ok);
+    CHECK(r.taken == 0);
+}
+
+TEST_CASE("a write of nothing with preflush is a flush, with fua alone it is nothing") {
+    rig r;
+    r.b.prepare(bio_op::write, sector{0}, {}, r.told);
+    r.b.preflush = true;
+    CHECK(r.b.is_flush());
+    CHECK(r.submitted() == blk_status::ok);
+    CHECK(r.taken == 1);
+    r.b.preflush = false;
+    r.b.fua = true;
+    CHECK_FALSE(r.b.is_flush());
+    CHECK(r.submitted() == blk_status::ok);
+    CHECK(r.taken == 0);
+}
+
+TEST_CASE("fua and preflush are for writes, anything else with them is an I/O error") {
+    const one_segment data(4096);
+    for (const bio_op op : {bio_op::read, bio_op::flush, bio_op::discard, bio_op::write_zeroes})
+        for (const bool fua : {true, false}) {
+            rig r;
+            if (op == bio_op::read)
+                r.b.prepare(op, sector{0}, data.segments, r.told);
+            else
+                r.b.prepare_range(op, sector{0}, op == bio_op::flush ? 0 : 4096, r.told);
+            r.b.fua = fua;
+            r.b.preflush = !fua;
+            CHECK(r.submitted() == blk_status::ioerr);
+            CHECK(r.taken == 0);
+        }
+}
+
+TEST_CASE("a discard or zeroes of a range reach the device, a discard only if the device takes discards") {
+    for (const bio_op op : {bio_op::discard, bio_op::write_zeroes})
+        for (const bool has_discard : {true, false}) {
+            rig r;
+            r.device.limits_.discard = has_discard;
+            r.b.prepare_range(op, sector{8}, 4096, r.told);
+            CHECK_FALSE(r.b.has_data());
+            const bool is_taken = has_discard || op == bio_op::write_zeroes;
+            CHECK(r.submitted() == (is_taken ? blk_status::ok : blk_status::notsupp));
+            CHECK(r.taken == (is_taken ? 1 : 0));
+            r.b.prepare_range(op, sector{60}, 4096, r.told);
+            CHECK(r.submitted() == (is_taken ? blk_status::ioerr : blk_status::notsupp));
+            CHECK(r.taken == 0);
+        }
+}
+
 TEST_CASE("segments of more than a bio can hold do not wrap around to a small bio") {
     rig r;
     std::byte never_touched;
