@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <limits>
 #include <thread>
 #include <unistd.h>
@@ -58,11 +59,15 @@ engine_profile read_engine_file(const std::string& path) {
     return std::move(*profile);
 }
 
-engine_profile parse_engine(const std::string& name) {
+std::vector<std::string_view> engine_names() {
     std::vector<std::string_view> names;
     for (const auto& profile : builtin_engine_profiles())
         names.push_back(profile.name);
-    return builtin_engine_profiles()[cli::parse_choice("--engine", name, names)];
+    return names;
+}
+
+engine_profile parse_engine(const std::string& name) {
+    return builtin_engine_profiles()[cli::parse_choice("--engine", name, engine_names())];
 }
 
 // Both the inline path and the fallback would say so, but later and in fewer words.
@@ -161,7 +166,8 @@ void compare_arguments::add_to(CLI::App& verb) {
     verb.add_option("--mode", mode, "see blkcrypto modes (default aes-256-xts)")->type_name("MODE");
     verb.add_option("--data-unit-size", unit_size, "512 to 64k (default 4k)")->type_name("SIZE");
     verb.add_option("--keys", keys, "each covers an equal stripe of the image (default 1)")->type_name("N");
-    auto* builtin = verb.add_option("--engine", engine, "ufs-std, emmc-cqhci or generic (default ufs-std)");
+    auto* builtin = verb.add_option("--engine", engine,
+                                    fmt::format("{} (default ufs-std)", fmt::join(engine_names(), ", ")));
     builtin->type_name("NAME");
     verb.add_option("--engine-file", engine_file, "a JSON file that describes the engine")
         ->type_name("FILE")

@@ -88,6 +88,11 @@ std::string_view implementation_name(const compare_options& options) {
     return implementation != nullptr ? implementation->name : "none";
 }
 
+std::string keyslots_in_words(const engine_profile& engine) {
+    return engine.keyslots == 0 ? "no keyslots, the key is in each command"
+                                : fmt::format("{} keyslots", engine.keyslots);
+}
+
 std::string header_text(const compare_options& options, const machine_info& machine) {
     const workload_options& workload = options.workload;
     const std::string mix =
@@ -103,9 +108,9 @@ std::string header_text(const compare_options& options, const machine_info& mach
     text += fmt::format("{} benchmark key{} made from the seed (not secret), each for a stripe of {} bytes\n",
                         options.stripes.keys(), options.stripes.keys() == 1 ? "" : "s",
                         options.stripes.stripe_bytes());
-    text += fmt::format("engine {}, {} keyslots, on {} thread{}; fallback decrypts on {}\n",
-                        options.stack.engine.name, options.stack.engine.keyslots,
-                        options.stack.engine_threads, options.stack.engine_threads == 1 ? "" : "s",
+    text += fmt::format("engine {}, {}, on {} thread{}; fallback decrypts on {}\n", options.stack.engine.name,
+                        keyslots_in_words(options.stack.engine), options.stack.engine_threads,
+                        options.stack.engine_threads == 1 ? "" : "s",
                         options.stack.decrypt_workers == 0
                             ? "the jobs' threads"
                             : fmt::format("{} workers", options.stack.decrypt_workers));

@@ -126,7 +126,7 @@ bad_names() {
     refused "plain, inline, fallback" "${small[@]}" --paths plain,
     refused "inline is there twice" "${small[@]}" --paths inline,plain,inline
     refused "read, write, randread, randwrite, randrw" "${small[@]}" --rw trim
-    refused "ufs-std, emmc-cqhci, generic" "${small[@]}" --engine nvme
+    refused "ufs-std, emmc-cqhci, qcom-ice, qcom-ice-hwkm, samsung-fmp, mtk-ufs, generic" "${small[@]}" --engine nvme
     refused "aes-256-xts, aes-128-cbc-essiv, adiantum, sm4-xts" "${small[@]}" --mode aes
     refused "--filename" "$blkbench" compare
     refused "--bogus" "${small[@]}" --bogus
@@ -147,7 +147,7 @@ engines() {
     from_file "engine odd: it does not have the mode aes-256-xts"
     echo '{"name": "odd", "keyslots": 0' >"$file"
     from_file "$file: "
-    echo '{"name": "odd", "keyslots": 0, "dun_bytes": 1, "modes": {"adiantum": [4096]}}' >"$file"
+    echo '{"name": "odd", "keyslots": 1025, "dun_bytes": 1, "modes": {"adiantum": [4096]}}' >"$file"
     from_file "keyslots"
     file=$dir/none
     from_file ENOENT
@@ -163,6 +163,9 @@ engines() {
     expect_exit 0 "${sized[@]}" 1m --keys 4 --paths inline --engine-file "$file" --json
     json_count '"engine": "tiny"' 1
     grep -Eq '"evictions": [1-9]' "$out" || fail "four keys in one slot, but no eviction"
+    expect_exit 0 "${sized[@]}" 1m --keys 4 --paths inline,fallback --engine samsung-fmp --overwrite
+    grep -q "engine samsung-fmp, no keyslots" "$out" || fail "an engine without keyslots, but nothing says so"
+    grep -q "identical images" "$out" || fail "an engine without keyslots left other bytes than the fallback"
     rm -f "$image".*
 }
 
