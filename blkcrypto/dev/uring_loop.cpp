@@ -6,6 +6,9 @@
 #include <cassert>
 #include <cerrno>
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <utility>
 
 namespace blkcrypto {
 namespace {
@@ -67,6 +70,8 @@ uring_loop::~uring_loop() {
     if (has_buffer_table_)
         io_uring_unregister_buffers(&ring_);
     io_uring_queue_exit(&ring_);
+    if (eventfd_ >= 0)
+        close(eventfd_);
 }
 
 void uring_loop::submit(uring_op& op) noexcept {
@@ -148,6 +153,42 @@ unsigned uring_loop::reap_batch() noexcept {
     for (unsigned i = 0; i < op_count; ++i)
         ops[i].op->complete(ops[i].res);
     return op_count;
+}
+
+// With other sources the env polls. A ring that keeps its completions until this thread asks for them does
+// not make its own descriptor readable for each (seen on 6.18, of direct reads and writes); an eventfd hears
+// of all. It costs each completion a signal: threads that sleep in their ring never get here.
+void uring_loop::be_polled_through_eventfd() noexcept {
+    if (std::exchange(tried_eventfd_, true))
+        return;
+    const int made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (made < 0)
+        return;
+    if (io_uring_register_eventfd(&ring_, made) != 0) {
+        close(made);
+        return;
+    }
+    eventfd_ = made;
+    set_fd(made);
+}
+
+bool uring_loop::has_completions() const noexcept {
+    return io_uring_cq_ready(&ring_) != 0 ||
+           (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+// What came before the eventfd was registered, or was not reaped when it was last read, is not in it.
+void uring_loop::before_sleep() noexcept {
+    be_polled_through_eventfd();
+    push_out();
+    if (eventfd_ >= 0 && has_completions())
+        eventfd_write(eventfd_, 1);
+}
+
+void uring_loop::on_ready() noexcept {
+    eventfd_t completions = 0;
+    if (eventfd_ >= 0)
+        eventfd_read(eventfd_, &completions);
 }
 
 bool uring_loop::sleep_here(int wake_fd, std::int64_t timeout_ns) noexcept {

@@ -69,7 +69,8 @@ class uring_loop final : public event_source {
     /// No system call if nothing is gathered and the kernel has no work left over for this thread.
     unsigned reap() noexcept;
 
-    void before_sleep() noexcept override { push_out(); }
+    void before_sleep() noexcept override;
+    void on_ready() noexcept override;
     bool sleep_here(int wake_fd, std::int64_t timeout_ns) noexcept override;
 
     /// The id to use in READ_FIXED and WRITE_FIXED; unregistered_buffer if the kernel takes no more of them,
@@ -94,6 +95,8 @@ class uring_loop final : public event_source {
     void note_wake(const io_uring_cqe& cqe) noexcept;
     void drop_wakes() noexcept;
     bool arm_wake(int wake_fd) noexcept;
+    void be_polled_through_eventfd() noexcept;
+    bool has_completions() const noexcept;
 
     env& env_;
     io_uring ring_{};
@@ -106,6 +109,8 @@ class uring_loop final : public event_source {
     std::array<int, files_max> files_{};
     bool wake_armed_ = false;   // the multishot poll of the env's wake_fd is in the kernel, or gathered
     bool can_poll_wake_ = true; // not refused by the kernel (before 5.13)
+    int eventfd_ = -1;          // what the env polls in the ring's place
+    bool tried_eventfd_ = false;
 };
 
 } // namespace blkcrypto

@@ -6,9 +6,11 @@
 #include "tests/support/guarded_buffer.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <deque>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -32,6 +34,22 @@ struct nop final : uring_op {
     }
     uring_loop* loop = nullptr;
     int wanted = 1;
+    int completed = 0;
+    int last_res = -1;
+};
+
+/// A read that has to wait for the disk.
+struct direct_read final : uring_op {
+    void prepare(io_uring_sqe& sqe) noexcept override {
+        io_uring_prep_read(&sqe, 0, memory.bytes().data(), 512, 512);
+        loop->set_file(sqe, 0);
+    }
+    void complete(int res) noexcept override {
+        last_res = res;
+        ++completed;
+    }
+    uring_loop* loop = nullptr;
+    guarded_buffer memory{4096, guard_side::start};
     int completed = 0;
     int last_res = -1;
 };
@@ -132,6 +150,34 @@ TEST_CASE("two rings of one env are both slept for") {
         second->reap();
     }
     CHECK(op.completed == 1);
+}
+
+// A ring that defers its completions does not make its own descriptor readable for each of these.
+TEST_CASE("a ring beside another is woken for by reads that the disk takes its time for") {
+    if (!have_uring())
+        return;
+    const temporary_image image(1 << 20);
+    image.overwrite(0, std::vector<std::byte>(1 << 20, std::byte{1}));
+    const int fd = open(image.path().c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+    if (fd < 0) {
+        MESSAGE("skipped, no direct I/O here");
+        return;
+    }
+    opened on(8);
+    const auto other = *uring_loop::make(*on.env, 8);
+    on.loop->use_files(std::array{fd});
+    direct_read op;
+    op.loop = on.loop.get();
+    for (int reads = 1; reads <= 500; ++reads) {
+        on.loop->submit(op);
+        while (op.completed < reads) {
+            on.env->sleep();
+            on.loop->reap();
+            other->reap();
+        }
+    }
+    CHECK((op.last_res == 512 || op.last_res == -EINVAL)); // a disk with larger blocks refuses
+    close(fd);
 }
 
 TEST_CASE("tasks that another thread posts wake a thread that sleeps in its ring") {

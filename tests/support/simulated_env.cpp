@@ -42,6 +42,8 @@ void simulated_env::do_sleep() noexcept {
 
 bool simulated_env::poll_sources(bool block) noexcept {
     std::vector<pollfd> fds;
+    for (auto* source : sources_)
+        source->before_sleep();
     for (const auto* source : sources_)
         fds.push_back({source->fd(), POLLIN, 0});
     if (::poll(fds.data(), fds.size(), block ? -1 : 0) <= 0)
