@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine over memory, as it takes plain bios; and the same bios with a crypto context on each, through
-// the engine and through the fallback.
+// the engine, through the fallback, and through linear devices between.
 #include "blkcrypto/base/thread_env.hpp"
 #include "blkcrypto/base/worker_pool.hpp"
 #include "blkcrypto/dev/inline_crypto_device.hpp"
@@ -8,6 +8,7 @@
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "blkcrypto/inline_crypt/submit.hpp"
 #include "tests/dev/conformance.hpp"
+#include "tests/dev/linear_layouts.hpp"
 #include "tests/inline_crypt/test_keys.hpp"
 #include "tests/support/test_seed.hpp"
 
@@ -42,7 +43,7 @@ class engine_over_memory final : public block_device {
     std::unique_ptr<block_device> engine_;
 };
 
-/// Puts a context on each bio with data: the sector is the DUN.
+/// Puts a context on each bio that has something to encrypt: the sector is the DUN.
 class keyed_queue final : public block_queue {
   public:
     keyed_queue(const block_device& device, const crypto_key& key, std::unique_ptr<submit_queue> through,
@@ -75,7 +76,7 @@ class keyed_queue final : public block_queue {
         free_.pop_back();
         k.source = &b;
         k.keyed.clone_from(b, k);
-        if (b.has_data())
+        if (b.has_plaintext())
             k.keyed.set_crypt_ctx(key_, dun(b.iter.start.value));
         through_->submit(k.keyed);
     }
@@ -122,6 +123,23 @@ std::unique_ptr<block_device> make_keyed_engine(sector capacity) {
     return std::make_unique<keyed_device>(make_engine(capacity), false);
 }
 
+std::unique_ptr<block_device> make_keyed_linear(sector capacity) {
+    return std::make_unique<keyed_device>(make_linear_out_of_order(capacity, make_engine), false);
+}
+
+std::unique_ptr<block_device> make_keyed_stripes(sector capacity) {
+    return std::make_unique<keyed_device>(make_linear_of_stripes(capacity, make_engine), false);
+}
+
+// One of the two lower devices has no engine: then the fallback above does the work for both.
+std::unique_ptr<block_device> make_half_native(sector capacity) {
+    const auto make_lower = [has_engine = false](sector size) mutable {
+        has_engine = !has_engine;
+        return has_engine ? make_engine(size) : *make_memory_device(size);
+    };
+    return std::make_unique<keyed_device>(make_linear_of_two(capacity, make_lower), true);
+}
+
 std::unique_ptr<block_device> make_keyed_fallback(sector capacity) {
     return std::make_unique<keyed_device>(*make_memory_device(capacity), true);
 }
@@ -131,7 +149,10 @@ std::unique_ptr<block_device> make_keyed_fallback(sector capacity) {
 subject_list subjects() {
     return {{{"engine over memory", true, make_engine},
              {"engine over memory, encrypted", true, make_keyed_engine},
-             {"fallback over memory, encrypted", true, make_keyed_fallback}}};
+             {"fallback over memory, encrypted", true, make_keyed_fallback},
+             {"linear over engines, encrypted", true, make_keyed_linear},
+             {"stripes over engines, encrypted", true, make_keyed_stripes},
+             {"fallback over linear over an engine and memory, encrypted", true, make_half_native}}};
 }
 
 } // namespace blkcrypto::test

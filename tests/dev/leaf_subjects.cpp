@@ -1,13 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
+// The leaves in memory, the simulated device that tests put in their place, and linear devices over them.
 #include "blkcrypto/dev/memory_device.hpp"
 #include "blkcrypto/dev/null_device.hpp"
 #include "tests/dev/conformance.hpp"
+#include "tests/dev/linear_layouts.hpp"
+#include "tests/support/simulated_device.hpp"
+#include "tests/support/simulated_env.hpp"
+#include "tests/support/test_seed.hpp"
 
 namespace blkcrypto::test {
+namespace {
+
+std::unique_ptr<block_device> make_memory(sector capacity) {
+    return *make_memory_device(capacity);
+}
+
+std::unique_ptr<block_device> make_timed(sector capacity) {
+    return std::make_unique<simulated_device>(capacity, completion_order::timed, test_seed());
+}
+
+std::unique_ptr<block_device> make_shuffled(sector capacity) {
+    return std::make_unique<simulated_device>(capacity, completion_order::shuffled, test_seed());
+}
+
+std::unique_ptr<env> make_simulated_env() {
+    return std::make_unique<simulated_env>(test_seed());
+}
+
+} // namespace
 
 subject_list subjects() {
-    return {{{"null", false, [](sector capacity) { return make_null_device(capacity); }},
-             {"memory", true, [](sector capacity) { return *make_memory_device(capacity); }}}};
+    return {{
+        {"null", false, [](sector capacity) { return make_null_device(capacity); }},
+        {"memory", true, make_memory},
+        {"linear over memory, two stretches", true,
+         [](sector capacity) { return make_linear_of_two(capacity, make_memory); }},
+        {"linear over memory, out of order", true,
+         [](sector capacity) { return make_linear_out_of_order(capacity, make_memory); }},
+        {"linear over memory, stripes", true,
+         [](sector capacity) { return make_linear_of_stripes(capacity, make_memory); }},
+        {"simulated, timed", true, make_timed, make_simulated_env},
+        {"simulated, shuffled", true, make_shuffled, make_simulated_env},
+        {"linear over simulated, timed", true,
+         [](sector capacity) { return make_linear_out_of_order(capacity, make_timed); }, make_simulated_env},
+        {"linear over simulated, shuffled", true,
+         [](sector capacity) { return make_linear_of_two(capacity, make_shuffled); }, make_simulated_env},
+    }};
 }
 
 } // namespace blkcrypto::test
