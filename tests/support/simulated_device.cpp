@@ -58,11 +58,18 @@ class simulated_queue final : public block_queue, private task {
     };
     struct due_timer final : timer {
         explicit due_timer(simulated_queue& q) : queue(q) {}
-        void run(unsigned) noexcept override { queue.is_armed_ = false; }
+        void run(unsigned) noexcept override {
+            queue.is_armed_ = false;
+            queue.do_poll();
+        }
         simulated_queue& queue;
     };
 
-    void run(unsigned) noexcept override { posted_ = false; }
+    // Not left to the next poll: this may be that of another queue of the env, and then everybody sleeps.
+    void run(unsigned) noexcept override {
+        posted_ = false;
+        do_poll();
+    }
 
     void do_submit(bio& b) noexcept override {
         device_.log(b);
