@@ -69,6 +69,22 @@ bool moves_data(opened& on) {
            data.copy() == back.copy();
 }
 
+blk_status run_range(block_queue& queue, bio_op op, sector at, std::uint32_t size_bytes) {
+    test_io io;
+    io.what.prepare_range(op, at, size_bytes, io);
+    return run(queue, io);
+}
+
+/// Fills the image, writes zeroes over all but its first and last sector, and looks at all of it.
+bool zeroes_the_middle(opened& on) {
+    std::vector<std::byte> expected = random_bytes(image_size_bytes, test_seed());
+    on.image.overwrite(0, expected);
+    constexpr std::uint32_t size_bytes = image_size_bytes - 2 * sector_size_bytes;
+    std::fill_n(&expected[sector_size_bytes], size_bytes, std::byte{0});
+    return run_range(*on.queue, bio_op::write_zeroes, {1}, size_bytes) == blk_status::ok &&
+           on.image.read_back(0, image_size_bytes) == expected;
+}
+
 blk_status status_after(int error, unsigned times, bio_op op = bio_op::write) {
     faults tampering;
     tampering.error = error;
@@ -214,6 +230,60 @@ TEST_CASE("a flush before a write that fails ends the write") {
     CHECK(on.image.read_back(0, 4096) == std::vector<std::byte>(4096));
 }
 
+// What was refused here has been done all the same: only from the second time on do the zeros show that the
+// queue has come to the right way to write them.
+TEST_CASE("zeroes that the filesystem cannot make by one way are made by the next, and it is remembered") {
+    if (!have_uring())
+        return;
+    for (const direct_io direct : {direct_io::automatic, direct_io::off})
+        for (const unsigned refused : {0U, 1U, 2U}) {
+            CAPTURE(refused);
+            faults tampering;
+            opened on({.path = {}, .direct = direct, .test_faults = &tampering});
+            tampering.error = EOPNOTSUPP;
+            tampering.errors_left = refused;
+            CHECK(zeroes_the_middle(on));
+            CHECK(tampering.seen == refused + 1);
+            CHECK(zeroes_the_middle(on));
+            CHECK(tampering.seen == refused + 2);
+        }
+}
+
+TEST_CASE("zeroes that have to be written go on after short writes, and report errors") {
+    if (!have_uring())
+        return;
+    faults tampering;
+    opened on({.path = {}, .test_faults = &tampering});
+    tampering.error = EOPNOTSUPP;
+    tampering.errors_left = 2;
+    REQUIRE(zeroes_the_middle(on));
+    for (const int bytes_max : {513, 5000, 65536, 100'000}) {
+        CAPTURE(bytes_max);
+        tampering.bytes_max = bytes_max;
+        CHECK(zeroes_the_middle(on));
+    }
+    tampering.error = ENOSPC;
+    tampering.errors_left = 1;
+    CHECK(run_range(*on.queue, bio_op::write_zeroes, {1}, 4096) == blk_status::nospc);
+    CHECK(zeroes_the_middle(on));
+}
+
+TEST_CASE("a discard that the filesystem refuses ends with notsupp, and the queue goes on") {
+    if (!have_uring())
+        return;
+    faults tampering;
+    opened on({.path = {}, .test_faults = &tampering});
+    for (const unsigned refused : {1U, 3U}) {
+        tampering.error = EOPNOTSUPP;
+        tampering.errors_left = refused;
+        for (unsigned i = 0; i < refused; ++i)
+            CHECK(run_range(*on.queue, bio_op::discard, {8}, 65536) == blk_status::notsupp);
+        CHECK(moves_data(on));
+        CHECK(run_range(*on.queue, bio_op::discard, {8}, 65536) == blk_status::ok);
+    }
+    CHECK(zeroes_the_middle(on)); // a refused discard says nothing about zeroes
+}
+
 TEST_CASE("an image that has become shorter gives ioerr for what is gone") {
     if (!have_uring())
         return;
@@ -231,6 +301,8 @@ TEST_CASE("a read-only device reads, and ends writes with ioerr") {
     opened on({.path = {}, .read_only = true});
     page_memory data(4096);
     CHECK(run(*on.queue, bio_op::write, {0}, {segment_of(data.bytes())}) == blk_status::ioerr);
+    CHECK(run_range(*on.queue, bio_op::discard, {0}, 4096) == blk_status::ioerr);
+    CHECK(run_range(*on.queue, bio_op::write_zeroes, {0}, 4096) == blk_status::ioerr);
     CHECK(run(*on.queue, bio_op::read, {0}, {segment_of(data.bytes())}) == blk_status::ok);
     CHECK(run(*on.queue, bio_op::flush, {0}, {}) == blk_status::ok);
 }
