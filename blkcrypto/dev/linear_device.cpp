@@ -43,7 +43,7 @@ class linear_queue final : public block_queue {
           misaligned_(options.kernel.misaligned), jobs_(std::max(options.depth, 1U)),
           pieces_(std::max(options.depth, 1U) + lowers_.size(), *this) {}
 
-    ~linear_queue() override { assert(in_flight() == 0 && jobs_.is_whole() && pieces_.is_whole()); }
+    ~linear_queue() override { assert(in_flight() == 0 && pools_are_whole()); }
 
     /// An id means something to one lower queue only.
     buffer_id register_buffer(bytes_span memory) noexcept override {
@@ -55,6 +55,11 @@ class linear_queue final : public block_queue {
         for (const auto& lower : lowers_)
             sum += lower->keyslot_use();
         return sum;
+    }
+
+    bool pools_are_whole() const noexcept override {
+        const auto is_whole = [](const auto& lower) { return lower->pools_are_whole(); };
+        return jobs_.is_whole() && pieces_.is_whole() && std::ranges::all_of(lowers_, is_whole);
     }
 
   private:

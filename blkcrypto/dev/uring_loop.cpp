@@ -42,10 +42,12 @@ int init_ring(io_uring& ring, unsigned entries) {
 } // namespace
 
 result<std::unique_ptr<uring_loop>> uring_loop::make(env& environment, unsigned entries) {
-    std::unique_ptr<uring_loop> loop(new uring_loop(environment));
-    if (const std::error_code error = loop->set_up(entries))
-        return error;
-    return loop;
+    return or_no_memory([&]() -> result<std::unique_ptr<uring_loop>> {
+        std::unique_ptr<uring_loop> loop(new uring_loop(environment));
+        if (const std::error_code error = loop->set_up(entries))
+            return error;
+        return loop;
+    });
 }
 
 std::error_code uring_loop::set_up(unsigned entries) noexcept {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <deque>
 #include <doctest/doctest.h>
 #include <thread>
@@ -168,5 +169,32 @@ TEST_CASE("nothing is allocated on the way of a bio, beyond the depth either") {
             on.queue->submit(io.what);
         wait_for_all(*on.queue);
         CHECK(counter.count() == 0);
+        CHECK(on.queue->pools_are_whole());
+    }
+}
+
+TEST_CASE("a queue that lacks memory, whatever for, is ENOMEM, and the next one works") {
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
+        return;
+    }
+    for (const subject& what : to_try()) {
+        CAPTURE(what.name);
+        opened_subject on(what);
+        std::uint64_t failing = 0;
+        for (bool happened = true; happened; ++failing) {
+            CAPTURE(failing);
+            std::error_code error;
+            {
+                const allocation_fault fault(failing);
+                const auto queue = on.device->make_queue(*on.environment, {.depth = subject_depth});
+                happened = fault.happened();
+                error = queue.has_error() ? queue.error() : std::error_code{};
+            }
+            CHECK(error == (happened ? make_error(ENOMEM) : std::error_code{}));
+        }
+        std::vector<std::byte> data(4096);
+        fill(data, failing);
+        CHECK(survives(what, *on.queue, {8}, data));
     }
 }

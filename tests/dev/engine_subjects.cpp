@@ -8,6 +8,7 @@
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "blkcrypto/inline_crypt/submit.hpp"
 #include "tests/dev/conformance.hpp"
+#include "tests/dev/engine_rig.hpp"
 #include "tests/dev/linear_layouts.hpp"
 #include "tests/inline_crypt/test_keys.hpp"
 #include "tests/support/test_seed.hpp"
@@ -21,11 +22,10 @@ namespace {
 /// Owns an engine and what it stands on.
 class engine_over_memory final : public block_device {
   public:
-    explicit engine_over_memory(sector capacity)
+    engine_over_memory(sector capacity, unsigned keyslots)
         : env_(*thread_env::make()), memory_(*make_memory_device(capacity)),
           pool_(*worker_pool::make(1, "engine")),
-          engine_(*make_inline_crypto_device(*memory_, *find_engine_profile("generic"), *env_, {*pool_, 1})) {
-    }
+          engine_(*make_inline_crypto_device(*memory_, engine_with(keyslots), *env_, {*pool_, 1})) {}
 
     const queue_limits& limits() const noexcept override { return engine_->limits(); }
     sector capacity() const noexcept override { return engine_->capacity(); }
@@ -104,7 +104,9 @@ class keyed_device final : public block_device {
         auto through = submit_queue::make(*lower_, fallback_.get(), e, options);
         if (!through)
             return through.error();
-        return std::make_unique<keyed_queue>(*this, *key_.key, std::move(*through), e, options);
+        return or_no_memory([&]() -> result<std::unique_ptr<block_queue>> {
+            return std::make_unique<keyed_queue>(*this, *key_.key, std::move(*through), e, options);
+        });
     }
 
   private:
@@ -116,7 +118,11 @@ class keyed_device final : public block_device {
 };
 
 std::unique_ptr<block_device> make_engine(sector capacity) {
-    return std::make_unique<engine_over_memory>(capacity);
+    return std::make_unique<engine_over_memory>(capacity, 100);
+}
+
+std::unique_ptr<block_device> make_keyed_engine_without_slots(sector capacity) {
+    return std::make_unique<keyed_device>(std::make_unique<engine_over_memory>(capacity, 0), false);
 }
 
 std::unique_ptr<block_device> make_keyed_engine(sector capacity) {
@@ -149,6 +155,7 @@ std::unique_ptr<block_device> make_keyed_fallback(sector capacity) {
 subject_list subjects() {
     return {{{"engine over memory", true, make_engine},
              {"engine over memory, encrypted", true, make_keyed_engine},
+             {"engine without slots over memory, encrypted", true, make_keyed_engine_without_slots},
              {"fallback over memory, encrypted", true, make_keyed_fallback},
              {"linear over engines, encrypted", true, make_keyed_linear},
              {"stripes over engines, encrypted", true, make_keyed_stripes},

@@ -9,6 +9,7 @@
 #include "tests/dev/test_io.hpp"
 #include "tests/inline_crypt/test_keys.hpp"
 #include "tests/support/allocation_counter.hpp"
+#include "tests/support/property.hpp"
 #include "tests/support/simulated_device.hpp"
 #include "tests/support/simulated_env.hpp"
 #include "tests/support/test_seed.hpp"
@@ -126,7 +127,7 @@ std::vector<crypto_config> all_configs() {
 // --- capabilities ---
 
 TEST_CASE("stacked capabilities are the intersection, and adding a lower device never enlarges them" *
-          doctest::test_suite("property 32")) {
+          PROPERTY(32)) {
     random_source random(test_seed());
     simulated_env e(test_seed());
     const std::vector<crypto_config> configs = all_configs();

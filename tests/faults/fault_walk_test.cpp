@@ -88,6 +88,16 @@ TEST_CASE(
     walk_all("engine without slots");
 }
 
+TEST_CASE(
+    "whatever step fails, a bio through the linear device over two engines ends once with the right status and all is whole") {
+    walk_all("linear device over two engines");
+}
+
+TEST_CASE(
+    "whatever step fails, a bio through the fallback over a linear device ends once with the right status and all is whole") {
+    walk_all("fallback over a linear device");
+}
+
 // The hooks of the walk are asked before larger pieces of memory; this one goes for each single malloc().
 TEST_CASE("whatever allocation of set-up fails, it is ENOMEM and the next set-up works") {
     if (!allocation_counter::available()) {

@@ -2,6 +2,7 @@
 #include "tests/faults/io_stack.hpp"
 
 #include "blkcrypto/dev/inline_crypto_device.hpp"
+#include "blkcrypto/dev/linear_device.hpp"
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "tests/support/test_seed.hpp"
 
@@ -66,6 +67,14 @@ std::error_code with_fallback(io_stack& s, const fallback_options& options, cons
     return open_queue(s, queue);
 }
 
+void lay_out_on_timed(io_stack& s) {
+    s.layout = {{sector{0}, io_stack::capacity, &s.medium_that(completion_order::timed), sector{0}}};
+}
+
+void lay_out_on_shuffled(io_stack& s) {
+    s.layout = {{sector{0}, io_stack::capacity, &s.medium_that(completion_order::shuffled), sector{0}}};
+}
+
 std::error_code make_fallback(io_stack& s) {
     s.top = &s.medium_that(completion_order::timed);
     return with_fallback(s, {}, roomy);
@@ -95,6 +104,43 @@ std::error_code add_engine(io_stack& s, block_device& lower, unsigned slots) {
 std::error_code with_engine(io_stack& s, unsigned slots, const queue_options& options) {
     const std::error_code error = add_engine(s, s.medium_that(completion_order::timed), slots);
     return error ? error : open_queue(s, options);
+}
+
+// Three stretches on two media, cut where some of the scenarios' bios go over it.
+std::error_code add_linear(io_stack& s, block_device& timed, block_device& shuffled) {
+    auto made = or_no_memory([&] {
+        return make_linear_device({{&shuffled, sector{2000}, sector{16}},
+                                   {&timed, sector{0}, sector{80}},
+                                   {&shuffled, sector{0}, sector{1952}}},
+                                  s.env);
+    });
+    if (made.has_error())
+        return made.error();
+    s.filters.push_back(std::move(*made));
+    s.top = s.filters.back().get();
+    return {};
+}
+
+void lay_out_linear(io_stack& s) {
+    simulated_device* const timed = &s.medium_that(completion_order::timed);
+    simulated_device* const shuffled = &s.medium_that(completion_order::shuffled);
+    s.layout = {{sector{0}, sector{16}, shuffled, sector{2000}},
+                {sector{16}, sector{80}, timed, sector{0}},
+                {sector{96}, sector{1952}, shuffled, sector{0}}};
+}
+
+std::error_code make_linear_over_engines(io_stack& s) {
+    for (const completion_order order : {completion_order::timed, completion_order::shuffled})
+        if (const std::error_code error = add_engine(s, s.medium_that(order), keyslots))
+            return error;
+    const std::error_code error = add_linear(s, *s.filters[0], *s.filters[1]);
+    return error ? error : open_queue(s, roomy);
+}
+
+std::error_code make_fallback_over_linear(io_stack& s) {
+    const std::error_code error =
+        add_linear(s, s.medium_that(completion_order::timed), s.medium_that(completion_order::shuffled));
+    return error ? error : with_fallback(s, {}, roomy);
 }
 
 std::error_code make_engine(io_stack& s) {
@@ -131,11 +177,6 @@ io_stack::~io_stack() {
         filters.pop_back();
 }
 
-simulated_device& io_stack::medium_that(completion_order completes) noexcept {
-    medium_that_is_used = &media[completes == completion_order::timed ? 0 : 1];
-    return *medium_that_is_used;
-}
-
 unsigned io_stack::drain() {
     for (int polls = 0; polls < polls_max && queue->in_flight() != 0; ++polls)
         if (queue->poll() == 0)
@@ -144,18 +185,27 @@ unsigned io_stack::drain() {
 }
 
 std::vector<std::byte> io_stack::stored(sector at, std::size_t size_bytes) {
-    const bytes_span bytes = medium_that_is_used->medium(at, size_bytes);
-    return {bytes.begin(), bytes.end()};
+    std::vector<std::byte> bytes;
+    for (std::uint64_t i = at.value; i < at.value + (size_bytes >> sector_bits); ++i)
+        for (const medium_stretch& s : layout)
+            if (i >= s.begin.value && i < s.begin.value + s.length.value) {
+                const bytes_span one =
+                    s.medium->medium(sector{s.first.value + i - s.begin.value}, sector_size_bytes);
+                bytes.insert(bytes.end(), one.begin(), one.end());
+            }
+    return bytes;
 }
 
 std::span<const io_stack_kind> io_stack_kinds() {
     static constexpr std::array kinds{
-        io_stack_kind{"fallback", &make_fallback},
-        io_stack_kind{"fallback with little bounce memory", &make_cramped_fallback},
-        io_stack_kind{"fallback with a decrypt worker", &make_fallback_with_workers},
-        io_stack_kind{"engine", &make_engine},
-        io_stack_kind{"engine with one slot and little memory", &make_cramped_engine},
-        io_stack_kind{"engine without slots", &make_engine_without_slots},
+        io_stack_kind{"fallback", &make_fallback, &lay_out_on_timed},
+        io_stack_kind{"fallback with little bounce memory", &make_cramped_fallback, &lay_out_on_shuffled},
+        io_stack_kind{"fallback with a decrypt worker", &make_fallback_with_workers, &lay_out_on_timed},
+        io_stack_kind{"engine", &make_engine, &lay_out_on_timed},
+        io_stack_kind{"engine with one slot and little memory", &make_cramped_engine, &lay_out_on_timed},
+        io_stack_kind{"engine without slots", &make_engine_without_slots, &lay_out_on_timed},
+        io_stack_kind{"linear device over two engines", &make_linear_over_engines, &lay_out_linear},
+        io_stack_kind{"fallback over a linear device", &make_fallback_over_linear, &lay_out_linear},
     };
     return kinds;
 }

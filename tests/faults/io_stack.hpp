@@ -27,6 +27,14 @@ class stepping_key final : public key_request {
     fault_steps& steps_;
 };
 
+/// Where a stretch of the top device stands.
+struct medium_stretch {
+    sector begin;
+    sector length;
+    simulated_device* medium;
+    sector first; // on the medium
+};
+
 /// A stack with its media and keys; set_up() makes what stands on the media.
 struct io_stack {
     static constexpr sector capacity{2048};
@@ -35,8 +43,10 @@ struct io_stack {
     io_stack(fault_steps& s, std::uint32_t unit_bytes);
     ~io_stack();
 
-    /// The medium that completes in that order, timed or shuffled, is the one that is used.
-    simulated_device& medium_that(completion_order completes) noexcept;
+    /// The medium that completes in that order, timed or shuffled.
+    simulated_device& medium_that(completion_order completes) noexcept {
+        return media[completes == completion_order::timed ? 0 : 1];
+    }
 
     /// Everything drained: the number of source bios still in flight.
     unsigned drain();
@@ -46,7 +56,7 @@ struct io_stack {
     simulated_env env;
     random_source random;
     std::deque<simulated_device> media; // one of each order that medium_that() gives
-    simulated_device* medium_that_is_used = nullptr;
+    std::vector<medium_stretch> layout; // of the top device; the first medium if nothing else is said
     simulated_executor worker;
     std::vector<std::unique_ptr<block_device>> filters; // from the bottom up
     block_device* top = nullptr;
@@ -60,6 +70,7 @@ struct io_stack {
 struct io_stack_kind {
     const char* name;
     std::error_code (*make)(io_stack& into); // sets top, fallback, queue
+    void (*lay_out)(io_stack& into);         // sets layout
 };
 std::span<const io_stack_kind> io_stack_kinds();
 

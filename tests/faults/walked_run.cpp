@@ -75,6 +75,7 @@ bool walked_run::set_up() {
         stack_ = std::make_unique<io_stack>(steps_, scenario_.unit_bytes);
         error = blkcrypto::test::set_up(kind_, *stack_);
     }
+    kind_.lay_out(*stack_);
     if (error)
         wrong("set-up failed again with " + error.message());
     return !error;
