@@ -17,45 +17,13 @@
 # build/check/NAME.log; of one that fails, the end is shown.
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 all=(release dev asan tsan clang format)
 jobs=${JOBS:-$(nproc)}
 logs=$root/build/check
 
-child=
-
 usage() { sed -n '3,18{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
-
-die() {
-    echo "check.sh: $1" >&2
-    exit 2
-}
-
-# A child in a process group of its own, which ends with this script.
-run() {
-    local status=0
-    set -m
-    "$@" </dev/null &
-    child=$!
-    set +m
-    wait "$child" || status=$?
-    kill -KILL -- "-$child" 2>/dev/null || true
-    child=
-    return "$status"
-}
-
-clean_up() {
-    trap '' INT TERM HUP
-    if [[ -n $child ]]; then
-        kill -TERM -- "-$child" 2>/dev/null || true
-        wait "$child" 2>/dev/null || true
-        kill -KILL -- "-$child" 2>/dev/null || true
-    fi
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
 
 is_one_of() {
     local wanted=$1 name
@@ -123,9 +91,7 @@ if is_one_of clang "${selected[@]}" || is_one_of format "${selected[@]}"; then
     lists+=(check)
 fi
 scripts/setup.sh "${lists[@]}"
-if command -v ccache >/dev/null; then
-    export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
-fi
+use_ccache
 
 table=
 failures=0

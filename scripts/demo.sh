@@ -7,42 +7,16 @@
 #   scripts/demo.sh DIRECTORY      they are kept there (existing demo images are overwritten)
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 programs=$root/build/demo/bin
 needed_mib=800 # three images of 256 MiB
 
-child=
 temporary=
 
-die() {
-    echo "demo.sh: $1" >&2
-    exit 2
-}
-
-# A child in a process group of its own, so that an end of this script, however it comes, is the end of all of it.
-run() {
-    local status=0
-    set -m
-    "$@" </dev/null &
-    child=$!
-    set +m
-    wait "$child" || status=$?
-    child=
-    return "$status"
-}
-
-clean_up() {
-    trap '' INT TERM HUP
-    if [[ -n $child ]]; then
-        kill -TERM -- "-$child" 2>/dev/null || true
-        wait "$child" 2>/dev/null || true
-    fi
+at_exit() {
     [[ -z $temporary ]] || rm -rf -- "$temporary"
 }
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
 
 is_tmpfs() { [[ $(stat --file-system --format=%T "$1") == tmpfs ]]; }
 
@@ -81,9 +55,7 @@ free_mib=$(($(df --output=avail --block-size=1M "$images" | tail -n 1)))
 
 echo
 echo "== Building (a few minutes the first time) =="
-if command -v ccache >/dev/null; then
-    export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
-fi
+use_ccache
 cd "$root"
 run cmake --preset demo
 run cmake --build --preset demo

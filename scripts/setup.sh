@@ -33,8 +33,9 @@ for list in "${lists[@]}"; do
     [[ $list =~ ^[a-z]+$ && -r $root/third_party/packages.$list ]] || die "no list of packages named '$list' (build, test, check)"
 done
 
-command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     die "this is not a Debian system: install what third_party/README.md lists, then use cmake --preset directly"
+fi
 
 missing=()
 for list in "${lists[@]}"; do

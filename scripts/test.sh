@@ -6,40 +6,17 @@
 #   scripts/test.sh                JOBS=N for other than two tests at a time
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 build=$root/build/release
 locked_memory_kib=8192
 seconds_per_program=300
 
-child=
 copy=
 
-# A child in a process group of its own. However this script ends, and however the child does, the group ends too.
-run() {
-    local status=0
-    set -m
-    "$@" </dev/null &
-    child=$!
-    set +m
-    wait "$child" || status=$?
-    kill -KILL -- "-$child" 2>/dev/null || true
-    child=
-    return "$status"
-}
-
-clean_up() {
-    trap '' INT TERM HUP
-    if [[ -n $child ]]; then
-        kill -TERM -- "-$child" 2>/dev/null || true
-        wait "$child" 2>/dev/null || true
-        kill -KILL -- "-$child" 2>/dev/null || true
-    fi
+at_exit() {
     [[ -z $copy ]] || rm -rf -- "$copy"
 }
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
 
 limit_locked_memory() {
     local now
@@ -119,16 +96,11 @@ case ${1:-} in
     sed -n '3,6{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
     exit 0
     ;;
-*)
-    echo "test.sh: it takes no argument" >&2
-    exit 2
-    ;;
+*) die "it takes no argument" ;;
 esac
 
 "$root/scripts/setup.sh" build test
-if command -v ccache >/dev/null; then
-    export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
-fi
+use_ccache
 cd "$root"
 run cmake --preset release
 run cmake --build --preset release
