@@ -11,6 +11,7 @@
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer, all tests
 #   tsan      ThreadSanitizer, all tests but those labelled uring
 #   clang     clang, its thread-safety analysis as errors, all tests
+#   coverage  the tests reach 95 % of the lines of block/ and inline_crypt/ (scripts/coverage.sh)
 #   format    clang-format finds nothing to change
 #
 # JOBS=N sets how many compilers run at once (default: one per processor). The output of each goes to
@@ -19,11 +20,11 @@ set -euo pipefail
 
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-all=(release dev asan tsan clang format)
+all=(release dev asan tsan clang coverage format)
 jobs=${JOBS:-$(nproc)}
 logs=$root/build/check
 
-usage() { sed -n '3,18{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,19{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 is_one_of() {
     local wanted=$1 name
@@ -69,9 +70,16 @@ check_format() {
     [[ ${#files[@]} -gt 0 ]] && clang-format --dry-run -Werror "${files[@]}"
 }
 
+# What the table says of a run: ctest's last line, or coverage.sh's lines.
+summary_of() {
+    sed -n -e 's/^\([0-9]*% tests passed.*\)$/\1/p' -e 's/^coverage\.sh: blkcrypto\/\(.*%.*\)$/\1/p' "$1" |
+        tail -n 2 | paste -s -d ';' | sed 's/;/; /'
+}
+
 check_one() {
     case $1 in
     format) check_format ;;
+    coverage) JOBS=$jobs scripts/coverage.sh ;;
     *) check_preset "$1" ;;
     esac
 }
@@ -87,9 +95,12 @@ cd "$root"
 mkdir -p "$logs"
 
 lists=(build test)
-if is_one_of clang "${selected[@]}" || is_one_of format "${selected[@]}"; then
-    lists+=(check)
-fi
+for name in clang coverage format; do
+    if is_one_of "$name" "${selected[@]}"; then
+        lists+=(check)
+        break
+    fi
+done
 scripts/setup.sh "${lists[@]}"
 use_ccache
 
@@ -105,8 +116,7 @@ for name in "${selected[@]}"; do
         tail -n 60 "$logs/$name.log"
         echo "check.sh: $name failed, all of its output is in build/check/$name.log"
     fi
-    tests=$(sed -n 's/^\([0-9]*% tests passed.*\)$/\1/p' "$logs/$name.log" | tail -n 1)
-    table+=$(printf '%-9s %-7s %4d s  %s' "$name" "$outcome" "$SECONDS" "$tests")$'\n'
+    table+=$(printf '%-9s %-7s %4d s  %s' "$name" "$outcome" "$SECONDS" "$(summary_of "$logs/$name.log")")$'\n'
 done
 
 printf '\n%s' "$table"
