@@ -246,11 +246,12 @@ TEST_CASE("a key with equal halves starts, fails its bios and no others, nor the
     auto write = stack.make_write(0, 8192, good);
     REQUIRE(stack.run(*write));
     for (const bio_op op : {bio_op::write, bio_op::read}) {
-        auto io = stack.make_io(op, 64, 8192);
+        auto io = stack.make_io(op, 64, 8192, good); // whole units: it is the key that is refused
         io->request.set_crypt_ctx(*weak, dun(1));
         REQUIRE(stack.run(*io));
         CHECK(io->ended_with(blk_status::inval));
     }
+    CHECK(stack.queue->keyslot_use().misses == 3);
     auto read = stack.make_io(bio_op::read, 0, 8192, good);
     REQUIRE(stack.run(*read));
     CHECK(read->memory.read() == write->memory.read());
