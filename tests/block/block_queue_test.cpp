@@ -282,6 +282,22 @@ TEST_CASE("segments that are not whole data units are invalid") {
     CHECK(r.submitted() == blk_status::ok); // plain
 }
 
+TEST_CASE("what cut data units end with is what the kernel generation of the queue says") {
+    rig r;
+    r.device.encrypts(all_unit_sizes);
+    const auto key = make_key(1024);
+    one_segment data(512);
+    for (const kernel_generation& kernel : {kernel_6_1, kernel_6_12, kernel_7_0}) {
+        small_queue queue(r.device, r.env, {.kernel = kernel});
+        r.b.prepare(bio_op::write, sector{0}, data.segments, r.told);
+        r.b.set_crypt_ctx(*key, dun(0));
+        queue.submit(r.b);
+        CHECK(queue.wait() == 1);
+        CHECK(r.told.status == kernel.misaligned);
+        CHECK(queue.taken == 0);
+    }
+}
+
 TEST_CASE("only data units above a page may span segments and only at page boundaries") {
     std::vector<std::byte> memory(16384);
     counting_end_io told;

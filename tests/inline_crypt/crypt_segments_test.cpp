@@ -93,3 +93,37 @@ TEST_CASE("segments without data between the parts of a unit do no harm") {
                    random);
     CHECK(data == reference_ciphertext(with.key.bytes, dun(1), unit_of(65536), plain));
 }
+
+// Pages, but for a first segment of two: a batch of segments ends within a unit.
+TEST_CASE("a unit in more segments than are left of a batch is crypted as one") {
+    random_source random(test_seed() + 4);
+    keyed_cipher with(random);
+    for (const std::uint32_t unit_bytes : {8192U, 16384U, 65536U}) {
+        CAPTURE(unit_bytes);
+        const auto plain = random_bytes(8 * 65536, random.next());
+        auto data = plain;
+        std::vector<bio_vec> segments{{data.data(), 8192}};
+        for (std::size_t done = 8192; done < data.size(); done += 4096)
+            segments.push_back({data.data() + done, 4096});
+        bvec_iter at{{}, 8 * 65536, 0, 0};
+        dun at_dun(1);
+        crypt_segments(*with.tfm, cipher_direction::encrypt, unit_of(unit_bytes), segments, at, at_dun,
+                       8 * 65536, nullptr, with.lane);
+        CHECK(data == reference_ciphertext(with.key.bytes, dun(1), unit_of(unit_bytes), plain));
+        CHECK(at_dun == dun(1 + 8 * 65536 / unit_bytes));
+    }
+}
+
+TEST_CASE("zeros are encrypted whatever was in the memory for them") {
+    random_source random(test_seed() + 5);
+    keyed_cipher with(random);
+    auto target = random_bytes(3 * 4096, random.next());
+    bvec_iter at{{100}, 5 * 4096, 0, 0};
+    dun at_dun(UINT64_MAX);
+    crypt_zeros(*with.tfm, unit_of(4096), at, at_dun, target, with.lane);
+    CHECK(target == reference_ciphertext(with.key.bytes, dun(UINT64_MAX), unit_of(4096),
+                                         std::vector<std::byte>(3 * 4096)));
+    CHECK(at.start == sector{124});
+    CHECK(at.size_bytes == 2 * 4096);
+    CHECK(at_dun == dun(uint256(2, 1, 0, 0)));
+}

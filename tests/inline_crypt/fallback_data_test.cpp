@@ -331,3 +331,21 @@ TEST_CASE("zeroes under a context are ciphertext of zeros, another for each data
             CHECK(read->memory.read() == plain);
         }
 }
+
+TEST_CASE("each encrypted bio of a write has its fua and its preflush") {
+    fallback_stack stack({.queue = {.depth = 8, .io_size_bytes = 4096, .bounce_bytes = 4096}});
+    const test_key key = stack.make_key();
+    for (const bool has_fua : {false, true})
+        for (const bool has_preflush : {false, true}) {
+            const std::size_t before = stack.device.requests().size();
+            auto write = stack.make_write(0, 4 * 4096, key);
+            write->request.fua = has_fua;
+            write->request.preflush = has_preflush;
+            REQUIRE(stack.run(*write));
+            REQUIRE(stack.device.requests().size() > before + 1);
+            for (std::size_t i = before; i < stack.device.requests().size(); ++i) {
+                CHECK(stack.device.requests()[i].fua == has_fua);
+                CHECK(stack.device.requests()[i].preflush == has_preflush);
+            }
+        }
+}

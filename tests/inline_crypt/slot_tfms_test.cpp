@@ -153,6 +153,28 @@ TEST_CASE("a key with equal halves starts, but no tfm takes it, and the keys aro
     CHECK_FALSE(source->evict(env, *after.key));
 }
 
+TEST_CASE("after a reset no slot holds a key until it is programmed again") {
+    simulated_env env(test_seed());
+    random_source random(test_seed() + 20);
+    const test_key key(random);
+    auto slots = *slot_tfms::make(env, 3, 1);
+    REQUIRE_FALSE(slots->add_mode(env, key.key->config().mode));
+    profile_asker asker(env);
+    const auto plain = random_bytes(4096, test_seed());
+    const auto expected = reference_ciphertext(key.bytes, dun(5), unit_of(4096), plain);
+    const auto encrypted_by = [&](std::uint32_t slot) {
+        return encrypted({&slots->tfm({slot}, crypto_mode::aes_256_xts), slot}, plain);
+    };
+    for (std::uint32_t slot = 0; slot < 3; ++slot)
+        REQUIRE_FALSE(slots->keyslot_program(*key.key, {slot}, asker));
+    slots->keyslots_lost();
+    for (std::uint32_t slot = 0; slot < 3; ++slot) {
+        CHECK(encrypted_by(slot) != expected);
+        REQUIRE_FALSE(slots->keyslot_program(*key.key, {slot}, asker));
+        CHECK(encrypted_by(slot) == expected);
+    }
+}
+
 TEST_CASE("evicting a key that was started and never programmed succeeds, and one of a mode nobody started" *
           PROPERTY(19)) {
     simulated_env env(test_seed());
