@@ -129,6 +129,7 @@ TEST_CASE("a wrapped key is refused at the start and in I/O" * PROPERTY(46)) {
     const wrapped_key key;
     CHECK_FALSE(config_supported(stack.device, stack.fallback.get(), key.config()));
     CHECK(start_using_key(stack.env, stack.device, stack.fallback.get(), key) == make_error(EOPNOTSUPP));
+    CHECK(start_using_key(stack.env, stack.device, nullptr, key) == make_error(EOPNOTSUPP));
     CHECK(stack.fallback->start_using_key(stack.env, key) == make_error(EOPNOTSUPP));
     auto io = stack.make_io(bio_op::write, 0, 4096);
     io->request.set_crypt_ctx(key, dun(1));

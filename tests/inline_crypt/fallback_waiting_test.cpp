@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <doctest/doctest.h>
+#include <string_view>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -274,4 +275,73 @@ TEST_CASE("queues that come and go one after another use the same lane") {
     for (int i = 0; i < 3; ++i)
         stack.make_queue({});
     CHECK(stack.fallback->take_lane_index() == next);
+}
+
+// --- who goes first ---
+
+TEST_CASE("a write that would find memory does not overtake one that waits for more") {
+    fallback_stack stack({.order = completion_order::manual,
+                          .fallback = {.kernel = {.bounce_reserve_pages = 0}},
+                          .queue = {.depth = 8, .io_size_bytes = 16384, .bounce_bytes = 16384}});
+    const test_key small = stack.make_key(4096);
+    const test_key large = stack.make_key(16384);
+    auto first = stack.make_write(0, 4096, small);
+    auto waits = stack.make_write(64, 16384, large);
+    auto behind = stack.make_write(128, 4096, small);
+    for (auto* io : {&first, &waits, &behind})
+        stack.queue->submit((*io)->request);
+    CHECK(stack.device.held() == 1);
+    for (int rounds = 0; rounds < 3; ++rounds) {
+        stack.device.complete_all_held();
+        stack.queue->poll();
+    }
+    REQUIRE(stack.drain());
+    REQUIRE(stack.device.requests().size() == 3);
+    CHECK(stack.device.requests()[1].start == sector{64});
+    CHECK(stack.device.requests()[2].start == sector{128});
+}
+
+// The plain bio's end_io runs when a job has come free and before the one that waits for it was looked at.
+TEST_CASE("a bio submitted from an end_io does not overtake those that wait for their turn") {
+    fallback_stack stack({.queue = {.depth = 1}});
+    const test_key key = stack.make_key();
+    auto first = stack.make_write(0, 4096, key);
+    auto waits = stack.make_write(64, 4096, key);
+    auto late = stack.make_write(128, 4096, key);
+    auto plain = stack.make_io(bio_op::write, 192, 4096);
+    plain->on_end = [&] { stack.queue->submit(late->request); };
+    for (auto* io : {&first, &waits, &plain})
+        stack.queue->submit((*io)->request);
+    REQUIRE(stack.drain());
+    CHECK(late->ended_with(blk_status::ok));
+    REQUIRE(stack.device.requests().size() == 4);
+    CHECK(stack.device.requests()[2].start == sector{64});
+    CHECK(stack.device.requests()[3].start == sector{128});
+}
+
+TEST_CASE("a reserve that comes back just before a queue waits for it wakes the queue") {
+    struct returning_hooks final : env_hooks {
+        void reached(hook_point point, const resource_class& what, io_context) noexcept override {
+            const bool is_reserve = std::string_view(what.name) == "crypto_fallback.reserve.waiting";
+            if (point == hook_point::wait_begin && is_reserve && on_wait)
+                std::exchange(on_wait, {})();
+        }
+        std::uint64_t order_stamp() noexcept override { return ++stamps; }
+        std::function<void()> on_wait;
+        std::uint64_t stamps = 0;
+    } hooks;
+    fallback_stack stack(
+        {.fallback = {.kernel = {.bounce_reserve_pages = 1}}, .queue = no_bounce, .hooks = &hooks});
+    const test_key key = stack.make_key();
+    const bounce_chunk taken = stack.fallback->try_get_reserve(stack.env, 4096, 4096);
+    REQUIRE(taken);
+    bool has_waited = false;
+    hooks.on_wait = [&] {
+        has_waited = true;
+        stack.fallback->put_reserve(stack.env, taken);
+    };
+    auto write = stack.make_write(0, 4096, key);
+    CHECK(stack.run(*write));
+    CHECK(has_waited);
+    CHECK(write->ended_with(blk_status::ok));
 }
