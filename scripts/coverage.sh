@@ -5,7 +5,7 @@
 #
 #   scripts/coverage.sh            JOBS=N for other than one compiler per processor
 #
-# It counts the programs of base, block, inline_crypt and dev, not the integration tests. Branches that only an
+# It counts the programs of base, block, inline_crypt, dev and faults, not the integration tests. Branches that only an
 # exception takes do not count. build/coverage/coverage.json is what gcovr made of it.
 set -euo pipefail
 
@@ -31,7 +31,7 @@ forget_counts() { find "$build" -name '*.gcda' -delete; }
 # Each program once, as a whole: ctest starts one for each test case, and each reads and writes all the counts.
 run_programs() {
     local program
-    for program in "$build"/bin/tests/{base,block,inline_crypt,dev*}_tests; do
+    for program in "$build"/bin/tests/{base,block,inline_crypt,dev*,faults}_tests; do
         echo "coverage.sh: ${program##*/}"
         run timeout --foreground --kill-after=10 "$seconds_per_program" "$program" ||
             die "${program##*/} failed: there is no coverage of a program that stops early"

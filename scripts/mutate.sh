@@ -21,7 +21,7 @@ tree=$work/tree
 binaries=$work/binaries
 jobs=${JOBS:-$(nproc)}
 least_percent=95
-programs=(block inline_crypt dev dev_engine)
+programs=(block inline_crypt dev dev_engine faults)
 memory_limit_kib=$((8 << 20)) # of a test program: a loop without end may allocate in it
 export BLKCRYPTO_TEST_SEED=${BLKCRYPTO_TEST_SEED:-1}
 
@@ -188,9 +188,9 @@ prove_unmutated() {
 # The programs, the one of the mutated layer first: it has the tests that should notice.
 programs_for() {
     case $1 in
-    blkcrypto/inline_crypt/*) echo inline_crypt dev_engine block dev ;;
-    blkcrypto/dev/*) echo dev_engine dev inline_crypt block ;;
-    *) echo block inline_crypt dev_engine dev ;;
+    blkcrypto/inline_crypt/*) echo inline_crypt dev_engine block dev faults ;;
+    blkcrypto/dev/*) echo dev_engine dev inline_crypt block faults ;;
+    *) echo block inline_crypt dev_engine dev faults ;;
     esac
 }
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <sys/resource.h>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -42,6 +43,21 @@ struct refusing_hooks final : env_hooks {
     std::uint64_t asked = 0;
     std::map<std::string, std::uint64_t> by_kind;
     std::uint64_t stamps = 0;
+};
+
+/// While it lives the process gets no new mappings.
+class no_more_mappings {
+  public:
+    no_more_mappings() {
+        getrlimit(RLIMIT_AS, &before_);
+        rlimit none = before_;
+        none.rlim_cur = 4096;
+        setrlimit(RLIMIT_AS, &none);
+    }
+    ~no_more_mappings() { setrlimit(RLIMIT_AS, &before_); }
+
+  private:
+    rlimit before_{};
 };
 
 } // namespace
@@ -105,4 +121,36 @@ TEST_CASE("a queue or a fallback without memory is ENOMEM and can be tried again
           make_error(ENOMEM));
     hooks.refused = "";
     CHECK(submit_queue::make(stack.device, stack.fallback.get(), stack.env, {}).has_value());
+}
+
+TEST_CASE("without memory for secrets or for bouncing, keys, slots and queues are ENOMEM") {
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, a sanitizer needs mappings of its own");
+        return;
+    }
+    fallback_stack stack;
+    const auto key_bytes = random_bytes(64, test_seed());
+    std::vector<secret> all;
+    all.reserve(1 << 14);
+    std::error_code secrets, key, slots, bounce;
+    {
+        const no_more_mappings limited;
+        bounce = bounce_pool::make(1 << 20).error();
+        for (bool is_left = true; is_left && all.size() < all.capacity();) {
+            auto made = secret::make(64);
+            is_left = made.has_value();
+            if (is_left)
+                all.push_back(std::move(*made));
+            else
+                secrets = made.error();
+        }
+        key = crypto_key::make(key_bytes, xts_config()).error();
+        slots = slot_tfms::make(stack.env, 2, 1).error();
+    }
+    CHECK(secrets == make_error(ENOMEM));
+    CHECK(key == make_error(ENOMEM));
+    CHECK(slots == make_error(ENOMEM));
+    CHECK(bounce == make_error(ENOMEM));
+    all.clear();
+    CHECK(slot_tfms::make(stack.env, 2, 1).has_value());
 }

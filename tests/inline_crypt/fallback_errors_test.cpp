@@ -260,20 +260,6 @@ TEST_CASE("a key with equal halves starts, fails its bios and no others, nor the
 
 // --- in the middle of a bio ---
 
-namespace {
-
-/// A key that can be derived once.
-struct once_key final : key_request {
-    explicit once_key(const test_key& key) : key_request(key.key->config()), source(*key.key) {}
-    std::error_code derive(secret& into) const noexcept override {
-        return std::exchange(was_derived, true) ? make_error(EREMOTEIO) : source.derive(into);
-    }
-    const crypto_key& source;
-    mutable bool was_derived = false;
-};
-
-} // namespace
-
 TEST_CASE(
     "a failure in the middle of a write leaves the encrypted bios before it to end, then it is reported" *
     PROPERTY(41)) {

@@ -345,3 +345,36 @@ TEST_CASE("a reserve that comes back just before a queue waits for it wakes the 
     CHECK(has_waited);
     CHECK(write->ended_with(blk_status::ok));
 }
+
+TEST_CASE("a queue may end while the wake that it waited for is still on its way to it") {
+    fallback_stack stack({.keyslots = 1,
+                          .order = completion_order::manual,
+                          .fallback = {.kernel = {.bounce_reserve_pages = 1}},
+                          .queue = one_page});
+    const test_key key = stack.make_key(), other = stack.make_key();
+    const once_key once(key);
+    const bounce_chunk reserve = stack.fallback->try_get_reserve(stack.env, 4096, 4096);
+    REQUIRE(reserve);
+    auto first = stack.make_write(0, 4096, key);
+    auto waiting = stack.make_write(64, 4096, key);
+    waiting->request.set_crypt_ctx(once, dun(1));
+    stack.queue->submit(first->request);
+    stack.queue->submit(waiting->request); // has had its key programmed, and waits for memory
+    auto thief = stack.make_io(bio_op::read, 128, 4096, other);
+    stack.queue->submit(thief->request);
+    stack.device.complete_held(1);
+    stack.queue->poll();
+    REQUIRE(thief->ended_with(blk_status::ok)); // and has taken the slot
+    // In one poll the queue gets its page back and the reserve comes, too late to be needed: the write fails.
+    auto plain = stack.make_io(bio_op::write, 256, 512);
+    plain->on_end = [&] { stack.fallback->put_reserve(stack.env, reserve); };
+    stack.queue->submit(plain->request);
+    stack.device.complete_all_held();
+    while (stack.queue->in_flight() != 0)
+        stack.queue->poll();
+    CHECK(first->ended_with(blk_status::ok));
+    CHECK(waiting->ended_with(blk_status::target));
+    stack.queue.reset();
+    CHECK(stack.env.run_ready() == 0); // nothing is posted for a queue that is no more
+    CHECK(stack.fallback->reserve_is_whole(stack.env));
+}

@@ -4,6 +4,7 @@
 #include "tests/inline_crypt/fallback_stack.hpp"
 #include "tests/inline_crypt/logged_lines.hpp"
 #include "tests/inline_crypt/profile_asker.hpp"
+#include "tests/support/death.hpp"
 #include "tests/support/property.hpp"
 #include "tests/support/test_cipher.hpp"
 
@@ -190,4 +191,18 @@ TEST_CASE("SM4-XTS is a mode of kernels from 6.2 on" * PROPERTY(5)) {
         REQUIRE(stack.run(*io));
         CHECK(io->ended_with(has ? blk_status::ok : blk_status::notsupp));
     }
+}
+
+// Going on would leave a key in a slot that is said to have none.
+TEST_CASE("a tfm that refuses the blank key ends the process") {
+    const second_mode stand_in(second);
+    mode_fixture f(1);
+    REQUIRE_FALSE(f.slots->add_mode(f.env, second));
+    const second_key key(f.random);
+    REQUIRE_FALSE(f.program(*key.key, 0));
+    const auto blank_with_refusal = [](void* fixture) {
+        second_mode::refuse_keys();
+        static_cast<mode_fixture*>(fixture)->slots->blank({0});
+    };
+    CHECK(aborts_saying("a tfm refused the blank key", blank_with_refusal, &f));
 }

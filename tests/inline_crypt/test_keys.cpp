@@ -4,6 +4,7 @@
 #include "tests/reference_crypto/reference_crypto.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <doctest/doctest.h>
 
@@ -29,6 +30,10 @@ test_key::test_key(random_source& random, std::uint32_t unit_bytes)
 std::unique_ptr<crypto_key> make_weak_key() {
     const std::vector<std::byte> bytes(xts_key_bytes, std::byte{7});
     return *crypto_key::make(bytes, xts_config());
+}
+
+std::error_code once_key::derive(secret& into) const noexcept {
+    return std::exchange(was_derived, true) ? make_error(EREMOTEIO) : source.derive(into);
 }
 
 dun random_dun(random_source& random) {

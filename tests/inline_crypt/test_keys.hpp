@@ -29,6 +29,14 @@ struct nominal_key final : key_request {
     std::error_code derive(secret&) const noexcept override { return {}; }
 };
 
+/// A key that can be derived once, then EREMOTEIO.
+struct once_key final : key_request {
+    explicit once_key(const test_key& key) : key_request(key.key->config()), source(*key.key) {}
+    std::error_code derive(secret& into) const noexcept override;
+    const crypto_key& source;
+    mutable bool was_derived = false;
+};
+
 /// Often about to carry from one limb into the next.
 dun random_dun(random_source& random);
 

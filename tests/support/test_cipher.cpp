@@ -26,6 +26,7 @@ tfm_registry& registry() {
     return all;
 }
 
+std::atomic<bool> refuses_keys{false};
 crypto_mode mode_that_is_missing = crypto_mode::invalid;
 crypto_mode mode_that_stands_in = crypto_mode::invalid;
 
@@ -36,7 +37,7 @@ class stand_in_cipher final : public skcipher {
         std::erase(registry().tfms, this);
     }
     std::error_code setkey(bytes_view key) noexcept override {
-        if (key.size() > key_.size())
+        if (key.size() > key_.size() || refuses_keys)
             return make_error(EINVAL);
         std::memcpy(key_.data(), key.data(), key.size());
         size_ = key.size();
@@ -82,6 +83,7 @@ void stand_in_crypt(bytes_view key, const uint256& iv, bytes_span unit) noexcept
 
 second_mode::second_mode(crypto_mode mode) : implementations_{{{mode, "stand_in", &make_stand_in}}} {
     mode_that_stands_in = mode;
+    refuses_keys = false;
     allow_tfms(INT_MAX);
     override_selection({.passes = &passes, .before = implementations_});
 }
@@ -94,6 +96,10 @@ second_mode::~second_mode() {
 void second_mode::allow_tfms(int count) noexcept {
     const std::lock_guard lock(registry().lock);
     registry().allowed = count;
+}
+
+void second_mode::refuse_keys() noexcept {
+    refuses_keys = true;
 }
 
 int second_mode::tfms() noexcept {

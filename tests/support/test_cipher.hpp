@@ -21,6 +21,9 @@ class second_mode {
     /// From now on tfms of it cannot be made: ENOMEM after so many more.
     static void allow_tfms(int count) noexcept;
 
+    /// From now on its tfms take no key.
+    static void refuse_keys() noexcept;
+
     /// The tfms that there are now.
     static int tfms() noexcept;
 
