@@ -131,7 +131,10 @@ enum class io_context : std::uint8_t { kernel, nofs, noio, atomic };
 using allocation_class = resource_class;
 
 /// Places in the code where another order of events is possible.
-enum class hook_point : std::uint8_t { keyslot_try_get, keyslot_put, wait_begin, wake };
+enum class hook_point : std::uint8_t { keyslot_try_get, keyslot_put, wait_begin, wake, keyslot_scan };
+
+/// What an access to memory that threads share without a lock does there.
+enum class shared_access : std::uint8_t { load, store, update };
 
 class env_hooks {
   public:
@@ -140,6 +143,8 @@ class env_hooks {
     virtual void after_unlock(mutex&, io_context) noexcept {}
     /// `what`: the keyslots, or what is waited for.
     virtual void reached(hook_point, const resource_class& /*what*/, io_context) noexcept {}
+    /// The code from here to the next hook makes this access and no other (hooked_atomic.hpp).
+    virtual void before_access(shared_access, const void* /*object*/, std::size_t /*bytes*/) noexcept {}
     /// False makes the allocation fail.
     virtual bool allow_allocation(const allocation_class&, std::size_t /*bytes*/, io_context) noexcept {
         return true;
@@ -212,6 +217,11 @@ class env : public executor {
     void reached(hook_point point, const resource_class& what) noexcept {
         if (hooks_ != nullptr) [[unlikely]]
             hooks_->reached(point, what, context_);
+    }
+
+    void before_access(shared_access kind, const void* object, std::size_t bytes) noexcept {
+        if (hooks_ != nullptr) [[unlikely]]
+            hooks_->before_access(kind, object, bytes);
     }
 
     /// Asked before memory is allocated; false means: behave as if there were none.

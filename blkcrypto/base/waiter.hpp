@@ -4,9 +4,7 @@
 // the waiter, that is, posts it to the env it belongs to; there it tries again. A waiter owns nothing while
 // it waits.
 
-#include "blkcrypto/base/env.hpp"
-
-#include <atomic>
+#include "blkcrypto/base/hooked_atomic.hpp"
 
 namespace blkcrypto {
 
@@ -37,12 +35,12 @@ class wait_list {
         w.owner().reached(hook_point::wait_begin, mutex_.kind());
         const env_lock lock(w.owner(), mutex_);
         waiting_.push(w);
-        count_.fetch_add(1);
+        count_.fetch_add(w.owner(), 1);
     }
 
     /// Posts the waiter that has waited longest, if there is one. One load when nobody waits.
     void wake_one(env& current) noexcept {
-        if (count_.load() == 0) [[likely]]
+        if (count_.load(current) == 0) [[likely]]
             return;
         current.reached(hook_point::wake, mutex_.kind());
         waiter* first = nullptr;
@@ -50,7 +48,7 @@ class wait_list {
             const env_lock lock(current, mutex_);
             first = static_cast<waiter*>(waiting_.pop());
             if (first != nullptr)
-                count_.fetch_sub(1);
+                count_.fetch_sub(current, 1);
         }
         if (first != nullptr)
             first->owner().post(*first);
@@ -68,16 +66,16 @@ class wait_list {
             else
                 others.push(*t);
         waiting_ = others;
-        count_.fetch_sub(found ? 1 : 0);
+        count_.fetch_sub(w.owner(), found ? 1 : 0);
         return found;
     }
 
-    bool empty() const noexcept { return count_.load() == 0; }
+    bool empty(env& current) const noexcept { return count_.load(current) == 0; }
 
   private:
     mutex mutex_;
     task_list waiting_ BLKCRYPTO_GUARDED_BY(mutex_);
-    std::atomic<std::uint32_t> count_{0};
+    hooked_atomic<std::uint32_t> count_{0};
 };
 
 } // namespace blkcrypto

@@ -21,7 +21,7 @@ crypto_profile::crypto_profile(const crypto_capabilities& capabilities, unsigned
     : capabilities_(capabilities), ops_(ops), lock_(profile_lock), waiting_(profile_waiting),
       slots_(num_slots), buckets_(std::bit_ceil(2 * std::max(num_slots, 1U))) {
     for (auto& head : buckets_)
-        head.store(no_slot, std::memory_order_relaxed);
+        head.set(no_slot);
 }
 
 result<std::unique_ptr<crypto_profile>> crypto_profile::make(env& e, const crypto_capabilities& capabilities,
@@ -45,29 +45,29 @@ std::size_t crypto_profile::bucket_of(const key_request& key) const noexcept {
 
 // Without the lock a chain may change underfoot and lead into another one: the walk is bounded, a key that is
 // missed is looked up again under the lock, and one that is found is checked again by try_get().
-crypto_profile::slot_number crypto_profile::find(const key_request& key) const noexcept {
-    slot_number number = buckets_[bucket_of(key)].load(std::memory_order_acquire);
+crypto_profile::slot_number crypto_profile::find(env& e, const key_request& key) const noexcept {
+    slot_number number = buckets_[bucket_of(key)].load(e, std::memory_order_acquire);
     for (std::size_t steps = 0; number != no_slot && steps < slots_.size(); ++steps) {
-        if (slots_[number].key.load(std::memory_order_acquire) == &key)
+        if (slots_[number].key.load(e, std::memory_order_acquire) == &key)
             return number;
-        number = slots_[number].next.load(std::memory_order_acquire);
+        number = slots_[number].next.load(e, std::memory_order_acquire);
     }
     return no_slot;
 }
 
 // The word is read before the key: if the exchange succeeds, nobody claimed the slot in between and the key
 // read is the key in the slot.
-bool crypto_profile::try_get(keyslot& slot, const key_request& key) noexcept {
-    std::uint64_t word = slot.word.load();
-    while ((word & claimed) == 0 && slot.key.load() == &key)
-        if (slot.word.compare_exchange_weak(word, word + 1))
+bool crypto_profile::try_get(env& e, keyslot& slot, const key_request& key) noexcept {
+    std::uint64_t word = slot.word.load(e);
+    while ((word & claimed) == 0 && slot.key.load(e) == &key)
+        if (slot.word.compare_exchange_weak(e, word, word + 1))
             return true;
     return false;
 }
 
-crypto_profile::slot_number crypto_profile::find_and_get(const key_request& key) noexcept {
-    const slot_number number = find(key);
-    return number != no_slot && try_get(slots_[number], key) ? number : no_slot;
+crypto_profile::slot_number crypto_profile::find_and_get(env& e, const key_request& key) noexcept {
+    const slot_number number = find(e, key);
+    return number != no_slot && try_get(e, slots_[number], key) ? number : no_slot;
 }
 
 // --- get and put ---
@@ -75,24 +75,26 @@ crypto_profile::slot_number crypto_profile::find_and_get(const key_request& key)
 keyslot_grant crypto_profile::get_keyslot(const key_request& key, acquire_context& asker) noexcept {
     if (slots_.empty())
         return {acquire_outcome::ready};
-    asker.environment.reached(hook_point::keyslot_try_get, profile_keyslots);
-    const slot_number number = find_and_get(key);
+    env& e = asker.environment;
+    e.reached(hook_point::keyslot_try_get, profile_keyslots);
+    const slot_number number = find_and_get(e, key);
     if (number == no_slot)
         return get_slowly(key, asker);
     ++asker.counters.hits;
-    pass_on_wake(asker.environment);
+    pass_on_wake(e);
     return {acquire_outcome::ready, {number}};
 }
 
 keyslot_grant crypto_profile::get_slowly(const key_request& key, acquire_context& asker) noexcept {
+    env& e = asker.environment;
     keyslot_grant grant{acquire_outcome::parked};
     {
-        const env_lock lock(asker.environment, lock_);
-        const slot_number programmed_meanwhile = find_and_get(key);
+        const env_lock lock(e, lock_);
+        const slot_number programmed_meanwhile = find_and_get(e, key);
         if (programmed_meanwhile != no_slot) {
             ++asker.counters.hits;
             grant = {acquire_outcome::ready, {programmed_meanwhile}};
-        } else if (const slot_number victim = claim_oldest_idle(); victim != no_slot) {
+        } else if (const slot_number victim = claim_oldest_idle(e); victim != no_slot) {
             grant = program(victim, key, asker);
         } else {
             ++asker.counters.waits;
@@ -100,24 +102,25 @@ keyslot_grant crypto_profile::get_slowly(const key_request& key, acquire_context
         }
     }
     // Also when this one has parked: a slot may have been put before the waiter was in the list.
-    pass_on_wake(asker.environment);
+    pass_on_wake(e);
     return grant;
 }
 
 keyslot_grant crypto_profile::program(slot_number number, const key_request& key,
                                       acquire_context& asker) noexcept {
+    env& e = asker.environment;
     keyslot& slot = slots_[number];
     ++asker.counters.misses;
-    if (slot.key.load() != nullptr) {
+    if (slot.key.load(e) != nullptr) {
         ++asker.counters.evictions;
-        unlink(number);
+        unlink(e, number);
     }
-    slot.blank_on_release.store(false);
+    slot.blank_on_release.store(e, false);
     const std::error_code error = ops_.keyslot_program(key, {number}, asker);
     if (!error)
-        link(number, key);
-    const std::uint64_t unclaimed = slot.word.load() & ~usage_mask;
-    slot.word.store(unclaimed + (error ? 0 : 1));
+        link(e, number, key);
+    const std::uint64_t unclaimed = slot.word.load(e) & ~usage_mask;
+    slot.word.store(e, unclaimed + (error ? 0 : 1));
     if (error)
         return {acquire_outcome::failed, no_keyslot, to_blk_status(error)};
     return {acquire_outcome::ready, {number}};
@@ -126,7 +129,7 @@ keyslot_grant crypto_profile::program(slot_number number, const key_request& key
 // Someone who was woken for an idle slot and did not need it, or who parked just when one came free, owes the
 // wake to the next.
 void crypto_profile::pass_on_wake(env& e) noexcept {
-    if (!waiting_.empty() && any_idle()) [[unlikely]]
+    if (!waiting_.empty(e) && any_idle(e)) [[unlikely]]
         waiting_.wake_one(e);
 }
 
@@ -135,11 +138,11 @@ void crypto_profile::put_keyslot(env& e, keyslot_index slot) noexcept {
         return;
     e.reached(hook_point::keyslot_put, profile_keyslots);
     keyslot& released = slots_[slot.value];
-    released.released_at.store(e.order_stamp(), std::memory_order_relaxed);
-    const std::uint64_t before = released.word.fetch_sub(1);
+    released.released_at.store(e, e.order_stamp(), std::memory_order_relaxed);
+    const std::uint64_t before = released.word.fetch_sub(e, 1);
     if ((before & usage_mask) != 1)
         return;
-    if (released.blank_on_release.load()) [[unlikely]]
+    if (released.blank_on_release.load(e)) [[unlikely]]
         blank_released(e, static_cast<slot_number>(slot.value));
     waiting_.wake_one(e);
 }
@@ -148,59 +151,60 @@ void crypto_profile::blank_released(env& e, slot_number number) noexcept {
     keyslot& slot = slots_[number];
     const env_lock lock(e, lock_);
     // Unless it was reprogrammed meanwhile, or got in use again.
-    if (slot.blank_on_release.load() && try_claim(slot)) {
-        slot.blank_on_release.store(false);
+    if (slot.blank_on_release.load(e) && try_claim(e, slot)) {
+        slot.blank_on_release.store(e, false);
         (void)ops_.keyslot_evict(e, nullptr, {number});
-        slot.word.fetch_sub(claimed);
+        slot.word.fetch_sub(e, claimed);
     }
 }
 
 // --- which slot ---
 
-bool crypto_profile::any_idle() const noexcept {
+bool crypto_profile::any_idle(env& e) const noexcept {
     for (const auto& slot : slots_)
-        if ((slot.word.load() & usage_mask) == 0)
+        if ((slot.word.load(e) & usage_mask) == 0)
             return true;
     return false;
 }
 
-bool crypto_profile::try_claim(keyslot& slot) noexcept {
-    std::uint64_t word = slot.word.load();
+bool crypto_profile::try_claim(env& e, keyslot& slot) noexcept {
+    std::uint64_t word = slot.word.load(e);
     return (word & usage_mask) == 0 &&
-           slot.word.compare_exchange_strong(word, word + one_generation + claimed);
+           slot.word.compare_exchange_strong(e, word, word + one_generation + claimed);
 }
 
-crypto_profile::slot_number crypto_profile::claim_oldest_idle() noexcept {
+crypto_profile::slot_number crypto_profile::claim_oldest_idle(env& e) noexcept {
     for (;;) {
+        e.reached(hook_point::keyslot_scan, profile_keyslots);
         slot_number oldest = no_slot;
         std::uint64_t oldest_release = UINT64_MAX;
         for (slot_number i = 0; i < slots_.size(); ++i) {
-            const std::uint64_t released = slots_[i].released_at.load(std::memory_order_relaxed);
-            if ((slots_[i].word.load() & usage_mask) == 0 &&
+            const std::uint64_t released = slots_[i].released_at.load(e, std::memory_order_relaxed);
+            if ((slots_[i].word.load(e) & usage_mask) == 0 &&
                 (oldest == no_slot || released < oldest_release)) {
                 oldest = i;
                 oldest_release = released;
             }
         }
-        if (oldest == no_slot || try_claim(slots_[oldest]))
+        if (oldest == no_slot || try_claim(e, slots_[oldest]))
             return oldest;
     }
 }
 
-void crypto_profile::link(slot_number number, const key_request& key) noexcept {
+void crypto_profile::link(env& e, slot_number number, const key_request& key) noexcept {
     auto& head = buckets_[bucket_of(key)];
-    slots_[number].key.store(&key);
-    slots_[number].next.store(head.load());
-    head.store(number);
+    slots_[number].key.store(e, &key);
+    slots_[number].next.store(e, head.load(e));
+    head.store(e, number);
 }
 
-void crypto_profile::unlink(slot_number number) noexcept {
+void crypto_profile::unlink(env& e, slot_number number) noexcept {
     keyslot& slot = slots_[number];
-    std::atomic<slot_number>* place = &buckets_[bucket_of(*slot.key.load())];
-    while (place->load() != number)
-        place = &slots_[place->load()].next;
-    place->store(slot.next.load());
-    slot.key.store(nullptr);
+    hooked_atomic<slot_number>* place = &buckets_[bucket_of(*slot.key.load(e))];
+    while (place->load(e) != number)
+        place = &slots_[place->load(e)].next;
+    place->store(e, slot.next.load(e));
+    slot.key.store(e, nullptr);
 }
 
 // --- eviction ---
@@ -219,24 +223,24 @@ std::error_code crypto_profile::evict_key(env& e, const key_request& key) noexce
 std::error_code crypto_profile::evict(env& e, const key_request& key) noexcept {
     if (slots_.empty())
         return ops_.keyslot_evict(e, &key, no_keyslot);
-    const slot_number number = find(key);
+    const slot_number number = find(e, key);
     if (number == no_slot)
         return {};
     keyslot& slot = slots_[number];
-    unlink(number);
-    if (try_claim(slot)) {
+    unlink(e, number);
+    if (try_claim(e, slot)) {
         const std::error_code error = ops_.keyslot_evict(e, &key, {number});
-        slot.word.fetch_sub(claimed);
+        slot.word.fetch_sub(e, claimed);
         return error;
     }
     static warn_once warned;
     warned("a key was evicted while it was in use");
-    slot.blank_on_release.store(true);
+    slot.blank_on_release.store(e, true);
     // Its user may have let go before it could see the mark.
-    if (try_claim(slot)) {
-        slot.blank_on_release.store(false);
+    if (try_claim(e, slot)) {
+        slot.blank_on_release.store(e, false);
         (void)ops_.keyslot_evict(e, &key, {number});
-        slot.word.fetch_sub(claimed);
+        slot.word.fetch_sub(e, claimed);
     }
     return make_error(EBUSY);
 }
@@ -259,16 +263,26 @@ std::error_code crypto_profile::reprogram_all_keys(acquire_context& asker) noexc
 }
 
 std::error_code crypto_profile::reprogram(slot_number number, acquire_context& asker) noexcept {
-    const key_request* key = slots_[number].key.load();
+    env& e = asker.environment;
+    const key_request* key = slots_[number].key.load(e);
     if (key == nullptr)
         return {};
-    const bool was_idle = try_claim(slots_[number]);
+    const bool was_idle = try_claim(e, slots_[number]);
     const std::error_code error = ops_.keyslot_program(*key, {number}, asker);
     if (error)
-        unlink(number);
+        unlink(e, number);
     if (was_idle)
-        slots_[number].word.fetch_sub(claimed);
+        slots_[number].word.fetch_sub(e, claimed);
     return error;
+}
+
+// --- for checkers ---
+
+keyslot_snapshot crypto_profile::look_at(keyslot_index number) const noexcept {
+    const keyslot& slot = slots_[number.value];
+    const std::uint64_t usage = slot.word.peek() & usage_mask;
+    return {slot.key.peek(), static_cast<std::uint32_t>(usage & ~claimed), (usage & claimed) != 0,
+            slot.blank_on_release.peek(), slot.released_at.peek()};
 }
 
 } // namespace blkcrypto

@@ -12,7 +12,6 @@
 #include "blkcrypto/block/crypto_capabilities.hpp"
 #include "blkcrypto/inline_crypt/acquisition.hpp"
 
-#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -47,6 +46,17 @@ struct keyslot_grant {
     blk_status status = blk_status::ok; // if failed
 };
 
+/// What crypto_profile::look_at() sees of a slot.
+struct keyslot_snapshot {
+    const key_request* key;
+    std::uint32_t references;
+    bool is_claimed;           // for being programmed or blanked
+    bool blank_on_release;     // its key was evicted while in use
+    std::uint64_t released_at; // order stamp of the last put; 0: never
+
+    bool is_idle() const noexcept { return references == 0 && !is_claimed; }
+};
+
 class crypto_profile {
   public:
     static constexpr unsigned slots_max = 1024;
@@ -75,6 +85,15 @@ class crypto_profile {
     /// use are programmed in place. The first error; a key that could not be programmed is forgotten.
     std::error_code reprogram_all_keys(acquire_context& asker) noexcept;
 
+    /// A slot as it is at this moment; what it says of other moments is up to who else uses the profile.
+    keyslot_snapshot look_at(keyslot_index slot) const noexcept;
+
+    /// Calls visit(number) for every number that decides what the profile does next, always in the same
+    /// order: two profiles with the same numbers go on alike. For checkers that recognise where they have
+    /// been.
+    template <typename Visitor>
+    void visit_state(Visitor&& visit) const;
+
     /// For an asker that was woken and then could not, or need not, use the slot: the wake goes to the next.
     void pass_on_wake(env& e) noexcept;
 
@@ -90,38 +109,51 @@ class crypto_profile {
     static constexpr std::uint64_t usage_mask = one_generation - 1; // references and claim
 
     struct alignas(64) keyslot {
-        std::atomic<std::uint64_t> word{0};
-        std::atomic<const key_request*> key{nullptr};
-        std::atomic<std::uint64_t> released_at{0}; // order stamp of the last put
-        std::atomic<slot_number> next{no_slot};    // in the chain of the hash table
-        std::atomic<bool> blank_on_release{false}; // its key was evicted while in use
+        hooked_atomic<std::uint64_t> word{0};
+        hooked_atomic<const key_request*> key{nullptr};
+        hooked_atomic<std::uint64_t> released_at{0}; // order stamp of the last put
+        hooked_atomic<slot_number> next{no_slot};    // in the chain of the hash table
+        hooked_atomic<bool> blank_on_release{false}; // its key was evicted while in use
     };
 
     crypto_profile(const crypto_capabilities& capabilities, unsigned num_slots, crypto_ll_ops& ops);
 
     std::size_t bucket_of(const key_request& key) const noexcept;
-    slot_number find(const key_request& key) const noexcept;
-    bool try_get(keyslot& slot, const key_request& key) noexcept;
-    slot_number find_and_get(const key_request& key) noexcept;
+    slot_number find(env& e, const key_request& key) const noexcept;
+    bool try_get(env& e, keyslot& slot, const key_request& key) noexcept;
+    slot_number find_and_get(env& e, const key_request& key) noexcept;
     keyslot_grant get_slowly(const key_request& key, acquire_context& asker) noexcept
         BLKCRYPTO_EXCLUDES(lock_);
     keyslot_grant program(slot_number number, const key_request& key, acquire_context& asker) noexcept
         BLKCRYPTO_REQUIRES(lock_);
-    slot_number claim_oldest_idle() noexcept BLKCRYPTO_REQUIRES(lock_);
-    bool try_claim(keyslot& slot) noexcept BLKCRYPTO_REQUIRES(lock_);
-    void link(slot_number number, const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
-    void unlink(slot_number number) noexcept BLKCRYPTO_REQUIRES(lock_);
+    slot_number claim_oldest_idle(env& e) noexcept BLKCRYPTO_REQUIRES(lock_);
+    bool try_claim(env& e, keyslot& slot) noexcept BLKCRYPTO_REQUIRES(lock_);
+    void link(env& e, slot_number number, const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
+    void unlink(env& e, slot_number number) noexcept BLKCRYPTO_REQUIRES(lock_);
     std::error_code evict(env& e, const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
     std::error_code reprogram(slot_number number, acquire_context& asker) noexcept BLKCRYPTO_REQUIRES(lock_);
     void blank_released(env& e, slot_number number) noexcept BLKCRYPTO_EXCLUDES(lock_);
-    bool any_idle() const noexcept;
+    bool any_idle(env& e) const noexcept;
 
     const crypto_capabilities capabilities_;
     crypto_ll_ops& ops_;
     mutex lock_; // of programming, eviction, and changes of which key is in which slot
     wait_list waiting_;
     std::vector<keyslot> slots_;
-    std::vector<std::atomic<slot_number>> buckets_; // heads of chains, hashed by the key's address
+    std::vector<hooked_atomic<slot_number>> buckets_; // heads of chains, hashed by the key's address
 };
+
+template <typename Visitor>
+void crypto_profile::visit_state(Visitor&& visit) const {
+    for (const keyslot& slot : slots_) {
+        visit(slot.word.peek());
+        visit(reinterpret_cast<std::uintptr_t>(slot.key.peek()));
+        visit(slot.released_at.peek());
+        visit(slot.next.peek());
+        visit(slot.blank_on_release.peek());
+    }
+    for (const auto& head : buckets_)
+        visit(head.peek());
+}
 
 } // namespace blkcrypto

@@ -28,18 +28,18 @@ TEST_CASE("waiters are woken one by one in the order they came") {
     std::vector<int> order;
     noting_waiter first(env, order, 1), second(env, order, 2), third(env, order, 3);
     wait_list list(list_lock);
-    CHECK(list.empty());
+    CHECK(list.empty(env));
     list.add(first);
     list.add(second);
     list.add(third);
-    CHECK_FALSE(list.empty());
+    CHECK_FALSE(list.empty(env));
     for (int woken = 1; woken <= 3; ++woken) {
         list.wake_one(env);
         CHECK(order.size() == static_cast<std::size_t>(woken - 1)); // posted, not run in place
         CHECK(env.run_ready() == 1);
         CHECK(order.back() == woken);
     }
-    CHECK(list.empty());
+    CHECK(list.empty(env));
     CHECK(order == std::vector<int>{1, 2, 3});
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("a woken waiter may wait again") {
     list.wake_one(env);
     env.run_ready();
     CHECK(order == std::vector<int>{1, 2, 1});
-    CHECK(list.empty());
+    CHECK(list.empty(env));
 }
 
 TEST_CASE("waiting and waking pass the hooks") {
@@ -112,7 +112,7 @@ TEST_CASE("a waiter leaves the line once, and not after it was woken") {
     list.wake_one(env);
     CHECK_FALSE(list.remove(first));
     list.wake_one(env);
-    CHECK(list.empty());
+    CHECK(list.empty(env));
     env.run_ready();
     CHECK(order == std::vector<int>{1, 3});
 }
