@@ -173,21 +173,32 @@ bool crypto_profile::try_claim(env& e, keyslot& slot) noexcept {
            slot.word.compare_exchange_strong(e, word, word + one_generation + claimed);
 }
 
+crypto_profile::slot_number crypto_profile::oldest_idle(env& e, std::uint64_t& released_at) const noexcept {
+    slot_number oldest = no_slot;
+    for (slot_number i = 0; i < slots_.size(); ++i) {
+        const std::uint64_t released = slots_[i].released_at.load(e, std::memory_order_relaxed);
+        if ((slots_[i].word.load(e) & usage_mask) == 0 && (oldest == no_slot || released < released_at)) {
+            oldest = i;
+            released_at = released;
+        }
+    }
+    return oldest;
+}
+
+// A slot may be used and released again between the looks at its stamp, at its word, and the claim: then it is
+// not the oldest any more. Nobody changes the stamp of a slot that is claimed.
 crypto_profile::slot_number crypto_profile::claim_oldest_idle(env& e) noexcept {
     for (;;) {
         e.reached(hook_point::keyslot_scan, profile_keyslots);
-        slot_number oldest = no_slot;
-        std::uint64_t oldest_release = UINT64_MAX;
-        for (slot_number i = 0; i < slots_.size(); ++i) {
-            const std::uint64_t released = slots_[i].released_at.load(e, std::memory_order_relaxed);
-            if ((slots_[i].word.load(e) & usage_mask) == 0 &&
-                (oldest == no_slot || released < oldest_release)) {
-                oldest = i;
-                oldest_release = released;
-            }
-        }
-        if (oldest == no_slot || try_claim(e, slots_[oldest]))
+        std::uint64_t released_at = 0;
+        const slot_number oldest = oldest_idle(e, released_at);
+        if (oldest == no_slot)
+            return no_slot;
+        if (!try_claim(e, slots_[oldest]))
+            continue;
+        if (slots_[oldest].released_at.load(e, std::memory_order_relaxed) == released_at)
             return oldest;
+        slots_[oldest].word.fetch_sub(e, claimed);
     }
 }
 

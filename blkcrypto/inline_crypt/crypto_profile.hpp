@@ -126,6 +126,7 @@ class crypto_profile {
         BLKCRYPTO_EXCLUDES(lock_);
     keyslot_grant program(slot_number number, const key_request& key, acquire_context& asker) noexcept
         BLKCRYPTO_REQUIRES(lock_);
+    slot_number oldest_idle(env& e, std::uint64_t& released_at) const noexcept BLKCRYPTO_REQUIRES(lock_);
     slot_number claim_oldest_idle(env& e) noexcept BLKCRYPTO_REQUIRES(lock_);
     bool try_claim(env& e, keyslot& slot) noexcept BLKCRYPTO_REQUIRES(lock_);
     void link(env& e, slot_number number, const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <deque>
 #include <doctest/doctest.h>
+#include <functional>
 #include <set>
 
 using namespace blkcrypto;
@@ -24,8 +25,22 @@ struct stamp_hooks final : env_hooks {
     bool allow_allocation(const allocation_class&, std::size_t, io_context) noexcept override {
         return !refuse_allocations;
     }
+    // Runs `interruption` before the access that comes `interrupted_after` others after the next scan.
+    void reached(hook_point point, const resource_class&, io_context) noexcept override {
+        is_scanning |= point == hook_point::keyslot_scan && interruption;
+    }
+    void before_access(shared_access, const void*, std::size_t) noexcept override {
+        if (is_scanning && interrupted_after-- == 0) {
+            is_scanning = false;
+            std::exchange(interruption, {})();
+        }
+    }
+
     std::uint64_t stamps = 0;
     bool refuse_allocations = false;
+    bool is_scanning = false;
+    unsigned interrupted_after = 0;
+    std::function<void()> interruption;
 };
 
 // Notes what is asked of the slots, and fails for chosen keys.
@@ -127,6 +142,30 @@ TEST_CASE("the victim is the idle slot that was released longest ago" * PROPERTY
     CHECK(f.get(f.keys[3]) == a);
     CHECK(f.get(f.keys[4]) == c);
     CHECK(f.get(f.keys[5]) == b);
+}
+
+TEST_CASE("a slot that is put while others are looked at is not the victim") {
+    for (unsigned accesses = 0; accesses < 12; ++accesses) {
+        CAPTURE(accesses);
+        fixture f(2);
+        const std::uint32_t used = f.get(f.keys[0]);
+        f.get_and_put(f.keys[1]);
+        f.hooks.interruption = [&] { f.put(used); };
+        f.hooks.interrupted_after = accesses;
+        CHECK(f.get(f.keys[2]) != used);
+    }
+}
+
+TEST_CASE("a slot that is used again while others are looked at is not the victim") {
+    for (unsigned accesses = 0; accesses < 5; ++accesses) {
+        CAPTURE(accesses);
+        fixture f(2);
+        f.get_and_put(f.keys[0]);
+        f.get_and_put(f.keys[1]);
+        f.hooks.interruption = [&] { f.get_and_put(f.keys[0]); };
+        f.hooks.interrupted_after = accesses;
+        CHECK(f.get(f.keys[2]) == 1);
+    }
 }
 
 TEST_CASE("slots, keys and victims are those of a simple model, whatever is got and put") {
