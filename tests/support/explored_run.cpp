@@ -104,6 +104,10 @@ env& explored_run::environment(unsigned task) noexcept {
     return tasks_[task]->environment;
 }
 
+env& explored_run::current_environment() noexcept {
+    return current_ == chooser::nobody ? *outside_ : tasks_[current_]->environment;
+}
+
 env& explored_run::outside() noexcept {
     return *outside_;
 }
@@ -192,16 +196,30 @@ void explored_run::after_unlock(mutex& m, io_context) noexcept {
     explored_task& t = *tasks_[current_];
     (void)std::remove(t.held.begin(), t.held.begin() + t.held_count, static_cast<const void*>(&m));
     --t.held_count;
-    if (program_->guards_plain_data(m))
+    if (!program_->digest_of_guarded(m))
         history_of(m) = mix(history_of(m), t.history);
+}
+
+void explored_run::reached(hook_point point, const resource_class& what, io_context) noexcept {
+    if (program_ != nullptr)
+        program_->has_reached(point, what);
+}
+
+void explored_run::look_at_everything() {
+    pause_before({step_kind::load, nullptr, SIZE_MAX});
 }
 
 void explored_run::settle() {
     pause_before({step_kind::settle});
 }
 
-void explored_run::forget_history(std::uint64_t what_is_left) {
-    tasks_[current_]->history = mix(current_, what_is_left);
+void explored_run::add_to_history(std::uint64_t number) {
+    if (current_ != chooser::nobody)
+        tasks_[current_]->history = mix(tasks_[current_]->history, number);
+}
+
+void explored_run::forget_history(unsigned task, std::uint64_t what_is_left) {
+    tasks_[task]->history = mix(task, what_is_left);
 }
 
 // --- the order ---
@@ -257,16 +275,21 @@ void explored_run::commit(unsigned number) {
     explored_task& t = *tasks_[number];
     schedule_.push_back(static_cast<std::uint8_t>(number));
     last_ = number;
+    t.history = mix(t.history, what_is_read(t.next));
     if (t.next.kind == step_kind::lock) {
-        const auto& m = *static_cast<const mutex*>(t.next.object);
-        t.held.at(t.held_count++) = &m;
-        if (program_->guards_plain_data(m))
-            t.history = mix(t.history, history_of(m));
-        program_->has_locked(number, m);
-    } else {
-        const bool reads = t.next.kind != step_kind::store && t.next.object != nullptr;
-        t.history = mix(t.history, reads ? hash_of(t.next.object, t.next.bytes) : 0);
+        t.held.at(t.held_count++) = t.next.object;
+        program_->has_locked(number, *static_cast<const mutex*>(t.next.object));
     }
+}
+
+std::uint64_t explored_run::what_is_read(const step& s) {
+    if (s.kind == step_kind::lock) {
+        const auto& m = *static_cast<const mutex*>(s.object);
+        const auto guarded = program_->digest_of_guarded(m);
+        return guarded ? *guarded : history_of(m);
+    }
+    const bool reads = s.object != nullptr && s.kind != step_kind::store;
+    return reads ? hash_of(s.object, s.bytes) : 0;
 }
 
 task_mask explored_run::tasks_that(bool (explored_run::*can)(const explored_task&)

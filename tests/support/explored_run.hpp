@@ -12,6 +12,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,10 +38,12 @@ class explored_program {
     /// place after having read the same, are taken to go on alike.
     virtual std::uint64_t digest() const { return 0; }
 
-    /// False if nothing is guarded by the mutex but hooked_atomics and what is in the digest.
-    virtual bool guards_plain_data(const mutex&) const { return true; }
+    /// A number for what the mutex guards beside hooked_atomics. Without it the history of all who held the
+    /// mutex stands for that, and more states are different.
+    virtual std::optional<std::uint64_t> digest_of_guarded(const mutex&) const { return {}; }
 
     virtual void has_locked(unsigned /*task*/, const mutex&) {}
+    virtual void has_reached(hook_point, const resource_class&) {}
     /// Nobody can go on except those in settle(), if there are any.
     virtual void has_settled() {}
     /// All tasks have returned.
@@ -81,12 +84,21 @@ class explored_run final : private env_hooks {
     /// The execution is wrong, and ends here if a task says so.
     void fail(const std::string& why);
 
+    /// The task that runs; explored_tasks_max outside of them.
+    unsigned current_task() const noexcept { return current_; }
+    env& current_environment() noexcept;
+
     /// Waits until nobody else can go on.
     void settle();
 
-    /// All that the current task does from here on depends on what is shared, and on `what_is_left` of its
+    /// For checks: the code up to the next hook may read all that the tasks share. What it keeps of it, it
+    /// adds to the history of the task.
+    void look_at_everything();
+    void add_to_history(std::uint64_t number);
+
+    /// All that the task does from here on depends on what is shared, and on `what_is_left` of its
     /// past.
-    void forget_history(std::uint64_t what_is_left);
+    void forget_history(unsigned task, std::uint64_t what_is_left);
 
     // --- for choosers ---
 
@@ -115,6 +127,7 @@ class explored_run final : private env_hooks {
 
     void before_lock(mutex& m, io_context) noexcept override;
     void after_unlock(mutex& m, io_context) noexcept override;
+    void reached(hook_point point, const resource_class& what, io_context) noexcept override;
     void before_access(shared_access kind, const void* object, std::size_t bytes) noexcept override;
     std::uint64_t order_stamp() noexcept override;
 
@@ -126,6 +139,7 @@ class explored_run final : private env_hooks {
     unsigned choose_next();
     unsigned nobody_can_go_on();
     void commit(unsigned number);
+    std::uint64_t what_is_read(const step& s);
     task_mask tasks_that(bool (explored_run::*can)(const explored_task&) const noexcept) const noexcept;
     bool is_enabled(const explored_task& t) const noexcept;
     bool is_settling(const explored_task& t) const noexcept;

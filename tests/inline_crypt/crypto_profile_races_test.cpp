@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Races of tasks over one crypto_profile, in every order or in many. What has to hold is in
+// raced_profile.cpp.
+#include "tests/inline_crypt/raced_profile.hpp"
+#include "tests/support/test_seed.hpp"
+
+#include <algorithm>
+#include <doctest/doctest.h>
+
+using namespace blkcrypto;
+using namespace blkcrypto::test;
+
+namespace {
+
+using enum race_op::kind_of_op;
+using enum race_keys::place;
+
+constexpr unsigned keys = 3; // of the races that are explored completely
+using op_list = std::vector<race_op>;
+
+// A number per key: what it is called after renaming.
+using renaming = std::array<unsigned, keys>;
+
+// In a fixed order of the tasks: they are alike.
+op_list renamed(const op_list& ops, const renaming& to) {
+    op_list result;
+    for (const race_op& op : ops)
+        result.push_back({op.kind, op.kind == reset ? 0 : to[op.key]});
+    std::ranges::sort(result);
+    return result;
+}
+
+// Of races that differ only in the names of keys and tasks, the first.
+bool is_first_of_its_kind(const op_list& ops, const std::vector<unsigned>& programmed) {
+    const op_list in_order = renamed(ops, {0, 1, 2});
+    renaming to{0, 1, 2};
+    do {
+        const bool keeps = std::ranges::all_of(programmed, [&](unsigned key) { return to[key] == key; });
+        if (keeps && renamed(ops, to) < in_order)
+            return false;
+    } while (std::ranges::next_permutation(to).found);
+    return true;
+}
+
+// Three tasks of one op each, the first of them of `some` and the others of `some` or `others`, in every
+// essentially different combination.
+std::vector<race> races_of_three(unsigned num_slots, const std::vector<unsigned>& programmed,
+                                 const op_list& some, const op_list& others = {}) {
+    op_list ops = some;
+    ops.insert(ops.end(), others.begin(), others.end());
+    std::vector<race> races;
+    for (std::size_t a = 0; a < some.size(); ++a)
+        for (std::size_t b = a; b < ops.size(); ++b)
+            for (std::size_t c = b; c < ops.size(); ++c)
+                if (is_first_of_its_kind({ops[a], ops[b], ops[c]}, programmed))
+                    races.push_back({num_slots, programmed, {{ops[a]}, {ops[b]}, {ops[c]}}});
+    return races;
+}
+
+const op_list gets_and_evicts{{get, 0}, {get, 1}, {get, 2}, {evict, 0}, {evict, 1}, {evict, 2}};
+
+bool is_right(const race& r, const exploration& found) {
+    CHECK_MESSAGE(!found.found_failure(), found.failure, "\n", to_string(r),
+                  "\nschedule: ", to_string(found.schedule));
+    return !found.found_failure();
+}
+
+template <typename Search>
+void explore_races(const std::vector<race>& races, race_keys::place where, Search search) {
+    exploration all;
+    for (const race& r : races) {
+        const race_keys named(r.num_slots, where);
+        const exploration found = search(static_cast<unsigned>(r.tasks.size()), raced_profile(r, named));
+        all += found;
+        if (!is_right(r, found))
+            break;
+    }
+    MESSAGE(races.size(), " races, ", all.explored, " executions and ", all.pruned, " left early, ",
+            all.states, " states");
+}
+
+void explore_completely(const std::vector<race>& races, race_keys::place where) {
+    explore_races(races, where, [](unsigned task_count, const program_factory& make) {
+        return explore_all(task_count, make, remember_states::yes);
+    });
+}
+
+race random_race(random_source& random) {
+    race r{1 + static_cast<unsigned>(random.below(race::slots_max)), {}, {}};
+    const auto num_keys = 2 + random.below(race::keys_max - 1);
+    r.tasks.resize(2 + random.below(explored_tasks_max - 1));
+    for (auto& ops : r.tasks)
+        for (auto left = 1 + random.below(6); left != 0; --left) {
+            constexpr std::array kinds{get, get, get, get, get_keep, get_bad, evict, reset};
+            ops.push_back(
+                {kinds.at(random.below(kinds.size())), static_cast<unsigned>(random.below(num_keys))});
+        }
+    return r;
+}
+
+} // namespace
+
+TEST_SUITE_BEGIN("crypto_profile races" * doctest::skip(!fibers_can_run));
+
+// --- every order of three tasks ---
+
+TEST_CASE("three gets or evicts race for two free slots") {
+    explore_completely(races_of_three(2, {}, gets_and_evicts), one_chain);
+}
+
+TEST_CASE("three gets or evicts race for two slots that hold idle keys") {
+    explore_completely(races_of_three(2, {0, 1}, gets_and_evicts), one_chain);
+}
+
+TEST_CASE("three gets or evicts race for two slots whose keys are in chains of their own") {
+    explore_completely(races_of_three(2, {0, 1}, gets_and_evicts), apart);
+}
+
+TEST_CASE("three gets or evicts race for one slot, free or with an idle key") {
+    explore_completely(races_of_three(1, {}, gets_and_evicts), one_chain);
+    explore_completely(races_of_three(1, {0}, gets_and_evicts), one_chain);
+}
+
+TEST_CASE("a reset races with two gets, evicts or resets") {
+    explore_completely(races_of_three(1, {0}, {{reset}}, gets_and_evicts), one_chain);
+    explore_completely(races_of_three(2, {0, 1}, {{reset}}, gets_and_evicts), one_chain);
+}
+
+// Who keeps a slot does not wake anybody by putting it: a wake-up that is lost elsewhere shows.
+TEST_CASE("a task that keeps its slot races with two gets or evicts") {
+    explore_completely(races_of_three(1, {0}, {{get_keep, 0}, {get_keep, 1}}, gets_and_evicts), one_chain);
+    explore_completely(races_of_three(2, {0, 1}, {{get_keep, 0}, {get_keep, 2}}, gets_and_evicts), one_chain);
+}
+
+TEST_CASE("a key that cannot be programmed races with two gets or evicts") {
+    explore_completely(races_of_three(1, {0}, {{get_bad, 2}}, {{get, 0}, {get, 1}, {evict, 0}, {evict, 1}}),
+                       one_chain);
+    explore_completely(
+        races_of_three(2, {0, 1}, {{get_bad, 2}}, {{get, 0}, {get, 1}, {evict, 0}, {evict, 1}}), one_chain);
+}
+
+// --- more tasks and ops, fewer orders ---
+
+TEST_CASE("three or four tasks of some ops race with a bounded number of preemptions") {
+    constexpr unsigned preemptions_max = 2;
+    const std::vector<race> races{
+        {2, {}, {{{get, 0}, {get, 1}}, {{get, 1}, {get, 2}}, {{get, 2}, {get, 0}}}},
+        {2, {0, 1}, {{{get, 0}, {evict, 0}}, {{get, 1}, {get, 2}}, {{get, 2}, {evict, 1}}}},
+        {2, {0, 1}, {{{get, 0}, {reset}}, {{evict, 0}, {get, 2}}, {{get, 2}, {get, 0}}}},
+        {1,
+         {0},
+         {{{get, 0}, {get, 1}, {evict, 0}}, {{get, 1}, {evict, 1}, {get, 0}}, {{get, 0}, {get, 0}, {reset}}}},
+        {2,
+         {0, 1},
+         {{{get, 2}, {get, 0}}, {{get, 3}, {evict, 2}}, {{get, 0}, {get, 3}}, {{get, 1}, {get, 2}}}},
+        {2,
+         {},
+         {{{get_keep, 0}, {get, 1}},
+          {{get, 1}, {evict, 0}},
+          {{get_keep, 2}, {get, 0}},
+          {{get_bad, 3}, {get, 2}}}},
+    };
+    explore_races(races, one_chain, [](unsigned task_count, const program_factory& make) {
+        return explore_bounded(task_count, make, preemptions_max);
+    });
+}
+
+TEST_CASE("up to six tasks of random ops race in random order") {
+    random_source random(test_seed());
+    std::vector<race> races;
+    for (int i = 0; i < 400; ++i)
+        races.push_back(random_race(random));
+    explore_races(races, one_chain, [&](unsigned task_count, const program_factory& make) {
+        return explore_random(task_count, make, random.next(), 200);
+    });
+}
+
+TEST_SUITE_END();
