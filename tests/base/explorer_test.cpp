@@ -2,10 +2,13 @@
 // The explorer on programs whose interleavings can be counted by hand.
 #include "blkcrypto/base/waiter.hpp"
 #include "tests/support/explorer.hpp"
+#include "tests/support/random_bytes.hpp"
 #include "tests/support/test_seed.hpp"
 
+#include <algorithm>
 #include <doctest/doctest.h>
 #include <numeric>
+#include <set>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -127,6 +130,72 @@ bool sums_to(const toy_world& w) {
     return w.counters[0].peek() == Sum;
 }
 
+// Tasks of a few random accesses, of which some are locked, that add up what they have read.
+struct random_access {
+    enum kind_of_access : std::uint8_t { read, write, add, add_locked } kind;
+    unsigned counter;
+    unsigned value;
+};
+using random_script = std::array<std::vector<random_access>, 3>;
+using ends = std::set<std::vector<unsigned>>;
+
+class random_toy final : public explored_program {
+  public:
+    random_toy(explored_run& run, const random_script& script, ends& seen)
+        : world_(run), script_(script), seen_(seen) {}
+
+    void run_task(unsigned number) override {
+        for (const random_access& access : script_[number])
+            sums_[number] = 3 * sums_[number] + made(access, world_.environment(number));
+    }
+    std::uint64_t digest() const override {
+        std::uint64_t hash = 0;
+        for (const counter& c : world_.counters)
+            hash = mix(hash, c.peek());
+        return hash;
+    }
+    void has_ended() override {
+        std::vector<unsigned> end(sums_.begin(), sums_.end());
+        for (const counter& c : world_.counters)
+            end.push_back(c.peek());
+        seen_.insert(end);
+    }
+
+  private:
+    unsigned made(const random_access& access, env& e) {
+        counter& c = world_.counters.at(access.counter);
+        switch (access.kind) {
+        case random_access::read:
+            return c.load(e);
+        case random_access::write:
+            c.store(e, access.value);
+            return 0;
+        case random_access::add:
+            return c.fetch_add(e, access.value);
+        default:
+            const env_lock lock(e, world_.a);
+            const unsigned before = c.load(e);
+            c.store(e, before + access.value);
+            return before;
+        }
+    }
+
+    toy_world world_;
+    const random_script& script_;
+    ends& seen_;
+    std::array<unsigned, 3> sums_{};
+};
+
+random_script make_random_script(random_source& random) {
+    random_script script;
+    for (auto& accesses : script)
+        for (auto left = 1 + random.below(4); left != 0; --left)
+            accesses.push_back({static_cast<random_access::kind_of_access>(random.below(4)),
+                                static_cast<unsigned>(random.below(3)),
+                                static_cast<unsigned>(random.below(3))});
+    return script;
+}
+
 constexpr auto no = remember_states::no;
 constexpr auto yes = remember_states::yes;
 
@@ -200,6 +269,26 @@ TEST_CASE("a lost wake-up is found, and none where the waiter looks again") {
         CHECK(found.failure == "nobody will ever wake task 0 (asleep)");
         CHECK_FALSE(explore_all(task_count, toys(wait_for_counter<true>), no).found_failure());
         CHECK_FALSE(explore_all(task_count, toys(wait_for_counter<true>), yes).found_failure());
+    }
+}
+
+// What is left out must not lead anywhere else: the search without sleep sets, which is the one with more
+// preemptions than there are steps, is the judge.
+TEST_CASE("all searches of a random program come to the same ends") {
+    random_source random(test_seed());
+    for (int round = 0; round < 200; ++round) {
+        const random_script script = make_random_script(random);
+        const auto program_to = [&](ends& seen) -> program_factory {
+            return [&](explored_run& run) { return std::make_unique<random_toy>(run, script, seen); };
+        };
+        ends everything, without_states, with_states, some;
+        explore_bounded(3, program_to(everything), 1000);
+        explore_all(3, program_to(without_states), no);
+        explore_all(3, program_to(with_states), yes);
+        explore_random(3, program_to(some), random.next(), 100);
+        REQUIRE(without_states == everything);
+        REQUIRE(with_states == everything);
+        REQUIRE(std::ranges::includes(everything, some));
     }
 }
 

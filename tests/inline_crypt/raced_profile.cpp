@@ -21,7 +21,7 @@ struct engine_slot {
 class raced_profile_program final : public explored_program, private crypto_ll_ops {
   public:
     raced_profile_program(explored_run& run, const race& what, const race_keys& keys)
-        : run_(run), race_(what), keys_(keys),
+        : run_(run), race_(what), keys_(keys), outside_(run.outside()),
           profile_(*crypto_profile::make(run.outside(), {}, what.num_slots, *this)) {
         for (unsigned n = 0; n < what.tasks.size(); ++n)
             askers_.emplace_back(run.environment(n));
@@ -78,6 +78,7 @@ class raced_profile_program final : public explored_program, private crypto_ll_o
     std::array<std::size_t, explored_tasks_max> op_of_{};
     std::array<std::uint32_t, explored_tasks_max> granted_{};
     std::array<snapshots, explored_tasks_max + 1> at_scan_{}; // of each task, and of what runs outside
+    profile_asker outside_;                                   // prepares, and asks at the end
     std::deque<profile_asker> askers_;
     std::unique_ptr<crypto_profile> profile_;
 };
@@ -145,8 +146,7 @@ void raced_profile_program::evict(unsigned task, const key_request& key) {
 }
 
 void raced_profile_program::get_and_put_outside(const key_request& key) {
-    profile_asker asker(run_.outside());
-    const keyslot_grant grant = profile_->get_keyslot(key, asker);
+    const keyslot_grant grant = profile_->get_keyslot(key, outside_);
     if (grant.outcome != acquire_outcome::ready || slots_[grant.slot.value].key != &key)
         return run_.fail("a key cannot be got when nobody else uses the profile");
     profile_->put_keyslot(run_.outside(), grant.slot);
@@ -283,6 +283,8 @@ void raced_profile_program::has_settled() {
 
 void raced_profile_program::has_ended() {
     check_slots_at_end();
+    if (!run_.failure().empty())
+        return;
     is_bad_ = {};
     for (unsigned key = 0; key < race_.num_keys(); ++key)
         get_and_put_outside(keys_[key]);

@@ -158,7 +158,7 @@ fiber& explored_run::current_fiber() noexcept {
     return current_ == chooser::nobody ? main_ : tasks_[current_]->stack;
 }
 
-void explored_run::fail(const std::string& why) {
+void explored_run::fail(std::string_view why) {
     if (failure_.empty())
         failure_ = why;
     if (current_ != chooser::nobody)
@@ -249,7 +249,7 @@ unsigned explored_run::choose_next() {
         enabled = tasks_that(&explored_run::is_settling);
     }
     if (enabled == 0)
-        return nobody_can_go_on();
+        note_deadlock();
     if (schedule_.size() == steps_max)
         fail("the execution does not end");
     if (!failure_.empty())
@@ -260,15 +260,13 @@ unsigned explored_run::choose_next() {
     return next;
 }
 
-unsigned explored_run::nobody_can_go_on() {
-    std::string why = "nobody will ever wake task";
+void explored_run::note_deadlock() {
+    failure_ = "nobody will ever wake task";
     for (const auto& t : tasks_)
         if (!t->is_done)
-            why.append(" ")
+            failure_.append(" ")
                 .append(std::to_string(t->number))
                 .append(t->next.kind == step_kind::lock ? " (a lock)" : " (asleep)");
-    fail(why);
-    return chooser::nobody;
 }
 
 void explored_run::commit(unsigned number) {

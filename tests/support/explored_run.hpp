@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace blkcrypto::test {
@@ -82,7 +83,7 @@ class explored_run final : private env_hooks {
     env& outside() noexcept;
 
     /// The execution is wrong, and ends here if a task says so.
-    void fail(const std::string& why);
+    void fail(std::string_view why);
 
     /// The task that runs; explored_tasks_max outside of them.
     unsigned current_task() const noexcept { return current_; }
@@ -137,7 +138,7 @@ class explored_run final : private env_hooks {
     void go_on();
     void switch_to(unsigned number);
     unsigned choose_next();
-    unsigned nobody_can_go_on();
+    void note_deadlock();
     void commit(unsigned number);
     std::uint64_t what_is_read(const step& s);
     task_mask tasks_that(bool (explored_run::*can)(const explored_task&) const noexcept) const noexcept;
@@ -166,10 +167,13 @@ class explored_run final : private env_hooks {
     std::string failure_;
 };
 
-/// Mixes a number into a hash. Zeros count too.
+/// Mixes a number into a hash. The number is scrambled first (splitmix64): hashes of hashes that are alike
+/// must not cancel each other out.
 constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t value) noexcept {
-    hash = ((hash ^ value) + 0x632be59bd9b4e019) * 0x9e3779b97f4a7c15;
-    return hash ^ (hash >> 29);
+    value = (value + 0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9;
+    value = (value ^ (value >> 31)) * 0x94d049bb133111eb;
+    hash = (hash * 0xff51afd7ed558ccd + 0x632be59bd9b4e019) ^ (value ^ (value >> 29));
+    return hash ^ (hash >> 32);
 }
 
 } // namespace blkcrypto::test

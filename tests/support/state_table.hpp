@@ -15,9 +15,9 @@ class state_table {
         if (2 * (size_ + 1) > entries_.size())
             grow();
         entry& place = find(key);
-        const bool is_new = !place.is_used;
+        const bool is_new = place.is_used == 0;
         if (is_new) {
-            place = {key, value, true};
+            place = {key, value, 1};
             ++size_;
         }
         return {place.value, is_new};
@@ -29,12 +29,12 @@ class state_table {
     struct entry {
         std::uint64_t key = 0;
         std::uint32_t value = 0;
-        bool is_used = false;
+        std::uint32_t is_used = 0;
     };
 
     entry& find(std::uint64_t key) noexcept {
         std::size_t at = key & (entries_.size() - 1);
-        while (entries_[at].is_used && entries_[at].key != key)
+        while (entries_[at].is_used != 0 && entries_[at].key != key)
             at = (at + 1) & (entries_.size() - 1);
         return entries_[at];
     }
@@ -43,7 +43,7 @@ class state_table {
         std::vector<entry> old(entries_.empty() ? 1024 : 2 * entries_.size());
         old.swap(entries_);
         for (const entry& e : old)
-            if (e.is_used)
+            if (e.is_used != 0)
                 find(e.key) = e;
     }
 
