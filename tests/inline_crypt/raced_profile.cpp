@@ -259,18 +259,25 @@ void raced_profile_program::note_idle_slots() {
 
 // No slot that was idle all the time since the scan began was released before the victim was.
 void raced_profile_program::check_victim(keyslot_index victim) {
-    if (race_.num_slots == 1)
+    const snapshots& before = at_scan_[run_.current_task()];
+    const auto others_that = [&](auto is_so) {
+        for (unsigned i = 0; i < race_.num_slots; ++i)
+            if (i != victim.value && is_so(i))
+                return true;
+        return false;
+    };
+    if (!others_that([&](unsigned i) { return before[i].is_idle(); }))
         return;
     run_.look_at_everything();
-    const snapshots& before = at_scan_[run_.current_task()];
     const snapshots now = look_at_slots();
     const auto age_of = [&](unsigned i) { return std::pair(now[i].released_at, i); };
-    for (unsigned i = 0; i < race_.num_slots; ++i) {
-        const bool was_idle =
+    const bool is_wrong = others_that([&](unsigned i) {
+        const bool stayed_idle =
             before[i].is_idle() && now[i].is_idle() && before[i].released_at == now[i].released_at;
-        if (i != victim.value && was_idle && age_of(i) < age_of(victim.value))
-            run_.fail("the victim is not the slot that was released longest ago");
-    }
+        return stayed_idle && age_of(i) < age_of(victim.value);
+    });
+    if (is_wrong)
+        run_.fail("the victim is not the slot that was released longest ago");
 }
 
 void raced_profile_program::has_settled() {

@@ -240,13 +240,25 @@ void explored_run::switch_to(unsigned number) {
     current_fiber().resume(from);
 }
 
+template <typename Condition>
+task_mask explored_run::tasks_that(Condition can) const noexcept {
+    task_mask mask = 0;
+    for (const auto& t : tasks_)
+        if (!t->is_done && can(*t))
+            mask |= 1U << t->number;
+    return mask;
+}
+
 unsigned explored_run::choose_next() {
-    task_mask enabled = tasks_that(&explored_run::is_enabled);
+    const unsigned planned = order_->planned();
+    if (planned != chooser::nobody)
+        return planned;
+    task_mask enabled = tasks_that([&](const explored_task& t) { return is_enabled(t); });
     if (enabled == 0) {
         if (all_done())
             return chooser::nobody;
         program_->has_settled();
-        enabled = tasks_that(&explored_run::is_settling);
+        enabled = tasks_that([](const explored_task& t) { return t.next.kind == step_kind::settle; });
     }
     if (enabled == 0)
         note_deadlock();
@@ -290,15 +302,6 @@ std::uint64_t explored_run::what_is_read(const step& s) {
     return reads ? hash_of(s.object, s.bytes) : 0;
 }
 
-task_mask explored_run::tasks_that(bool (explored_run::*can)(const explored_task&)
-                                       const noexcept) const noexcept {
-    task_mask mask = 0;
-    for (const auto& t : tasks_)
-        if (!t->is_done && (this->*can)(*t))
-            mask |= 1U << t->number;
-    return mask;
-}
-
 bool explored_run::is_enabled(const explored_task& t) const noexcept {
     switch (t.next.kind) {
     case step_kind::lock:
@@ -310,10 +313,6 @@ bool explored_run::is_enabled(const explored_task& t) const noexcept {
     default:
         return true;
     }
-}
-
-bool explored_run::is_settling(const explored_task& t) const noexcept {
-    return t.next.kind == step_kind::settle;
 }
 
 bool explored_run::all_done() const noexcept {

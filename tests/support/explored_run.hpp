@@ -62,6 +62,10 @@ class chooser {
     /// `last` made the step before.
     virtual unsigned choose(const explored_run& run, task_mask enabled, unsigned last) = 0;
 
+    /// Asked first, in vain if `nobody`: a task that made the next step in an earlier execution that began
+    /// alike.
+    virtual unsigned planned() { return nobody; }
+
   protected:
     ~chooser() = default;
 };
@@ -141,9 +145,9 @@ class explored_run final : private env_hooks {
     void note_deadlock();
     void commit(unsigned number);
     std::uint64_t what_is_read(const step& s);
-    task_mask tasks_that(bool (explored_run::*can)(const explored_task&) const noexcept) const noexcept;
+    template <typename Condition>
+    task_mask tasks_that(Condition can) const noexcept;
     bool is_enabled(const explored_task& t) const noexcept;
-    bool is_settling(const explored_task& t) const noexcept;
     bool is_held(const mutex& m) const noexcept;
     static bool holds(const explored_task& t, const void* m) noexcept;
     static bool overlap(const step& a, const step& b) noexcept;

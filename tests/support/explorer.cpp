@@ -37,6 +37,7 @@ struct branch {
     task_mask todo;   // to be tried, the current choice among them
     task_mask asleep; // whose next steps need not be tried here
     unsigned choice;
+    unsigned left = 0; // preemptions that were left here
 };
 
 // Depth first. The path leads from the start to the execution that runs now; a search that returns to a
@@ -66,9 +67,11 @@ class path_search : public chooser {
         const branch& here = path_[depth_++];
         if ((enabled & bit_of(here.choice)) == 0)
             fatal("an explored program is not deterministic");
-        passing(execution, here, enabled, last);
+        leave(execution, here, enabled, last);
         return here.choice;
     }
+
+    unsigned planned() final { return depth_ + 1 < path_.size() ? path_[depth_++].choice : nobody; }
 
   protected:
     ~path_search() = default;
@@ -76,8 +79,9 @@ class path_search : public chooser {
     virtual void begin() = 0;
     /// At a new place: what to try there; nothing ends the execution.
     virtual branch arrive(const explored_run& execution, task_mask enabled, unsigned last) = 0;
-    virtual void passing(const explored_run& execution, const branch& here, task_mask enabled,
-                         unsigned last) = 0;
+    /// From the deepest branch to what is new.
+    virtual void leave(const explored_run& execution, const branch& here, task_mask enabled,
+                       unsigned last) = 0;
 
     state_table states_;
 
@@ -112,11 +116,11 @@ class sleep_set_search final : public path_search {
     void begin() override { asleep_ = 0; }
 
     branch arrive(const explored_run& execution, task_mask enabled, unsigned last) override {
-        branch next{enabled & ~asleep_, asleep_, 0};
+        branch next{enabled & ~asleep_, asleep_, 0, 0};
         if (remembers_) {
             const auto [slept, is_new] = states_.insert(execution.state_key(), asleep_);
             if (!is_new) {
-                next = {enabled & slept & ~asleep_, slept & asleep_, 0};
+                next = {enabled & slept & ~asleep_, slept & asleep_, 0, 0};
                 slept = next.asleep;
             }
         }
@@ -124,7 +128,7 @@ class sleep_set_search final : public path_search {
         return next;
     }
 
-    void passing(const explored_run& execution, const branch& here, task_mask, unsigned) override {
+    void leave(const explored_run& execution, const branch& here, task_mask, unsigned) override {
         asleep_ = 0;
         for (task_mask left = here.asleep; left != 0; left &= left - 1)
             if (!execution.conflict(lowest(left), here.choice))
@@ -150,10 +154,11 @@ class bounded_search final : public path_search {
         most_left = left_;
         const bool may_go_on = last != nobody && (enabled & bit_of(last)) != 0;
         const task_mask todo = may_go_on && left_ == 0 ? bit_of(last) : enabled;
-        return {todo, 0, preferred(todo, last)};
+        return {todo, 0, preferred(todo, last), left_};
     }
 
-    void passing(const explored_run&, const branch& here, task_mask enabled, unsigned last) override {
+    void leave(const explored_run&, const branch& here, task_mask enabled, unsigned last) override {
+        left_ = here.left;
         if (last != nobody && (enabled & bit_of(last)) != 0 && here.choice != last)
             --left_;
     }
