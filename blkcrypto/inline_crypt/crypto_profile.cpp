@@ -185,8 +185,8 @@ crypto_profile::slot_number crypto_profile::oldest_idle(env& e, std::uint64_t& r
     return oldest;
 }
 
-// A slot may be used and released again between the looks at its stamp, at its word, and the claim: then it is
-// not the oldest any more. Nobody changes the stamp of a slot that is claimed.
+// A slot may be used and released again between the looks at its stamp, at its word, and the claim: then it
+// is not the oldest any more. Nobody changes the stamp of a slot that is claimed.
 crypto_profile::slot_number crypto_profile::claim_oldest_idle(env& e) noexcept {
     for (;;) {
         e.reached(hook_point::keyslot_scan, profile_keyslots);
