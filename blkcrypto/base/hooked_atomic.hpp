@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// An atomic whose every access passes the hooks of the env first. What threads share without a lock is made
-// of these, so that a checker can let another thread come in before each access and knows beforehand what
-// will be read or written. Without hooks an access is the atomic's, after one predictable branch.
+// An atomic whose every access passes the hooks of the env first. What keyslots and wait lists share between
+// threads without a lock is made of these, so that a checker can let another thread come in before each
+// access and knows beforehand what will be read or written. Without hooks an access is the atomic's, after
+// one predictable branch.
 
 #include "blkcrypto/base/env.hpp"
 

@@ -58,6 +58,10 @@ blk_status block_queue::check(const bio& b) const noexcept {
         if (b.op == bio_op::discard && !limits_.discard)
             return blk_status::notsupp;
     }
+    return check_place(b);
+}
+
+blk_status block_queue::check_place(const bio& b) const noexcept {
     if ((b.fua || b.preflush) && b.op != bio_op::write)
         return blk_status::ioerr;
     const std::uint64_t block_mask = limits_.logical_block_size_bytes - 1;

@@ -8,8 +8,7 @@
 // destroyed. Filters are devices that open a queue of the device below them.
 //
 //   submit()  noexcept, returns nothing, never blocks, never runs an end_io. Devices may gather what is
-//   submitted
-//             until poll() or wait(): one system call for many bios.
+//             submitted until poll() or wait(): one system call for many bios.
 //   poll()    pushes out what was gathered, collects what has ended, then runs the end_io of each.
 //   wait()    the same, but sleeps until at least one bio has ended.
 
@@ -90,6 +89,12 @@ class block_queue {
     unsigned in_flight() const noexcept { return in_flight_; }
     env& environment() const noexcept { return env_; }
 
+    /// What submit() would say of the flags, the place and the size of a bio: for who turns it into others,
+    /// all of it or nothing.
+    blk_status check_place(const bio& b) const noexcept;
+    /// What a bio ends with whose data units are cut.
+    blk_status misaligned_status() const noexcept { return misaligned_; }
+
     /// Makes memory known to the queue, so that bios in it (bio_vec::buffer) cost less. A queue that has no
     /// use for it, or no room, gives unregistered_buffer: only speed differs. It stays valid as long as bios
     /// use it.
@@ -113,6 +118,8 @@ class block_queue {
     virtual void do_submit(bio& b) noexcept = 0;
     /// Pushes out what is gathered and collects what ended.
     virtual void do_poll() noexcept = 0;
+
+    const queue_limits& limits() const noexcept { return limits_; }
 
     void complete(bio& b, blk_status outcome) noexcept {
         b.set_status(outcome);

@@ -10,8 +10,8 @@ namespace blkcrypto {
 struct queue_limits {
     std::uint32_t logical_block_size_bytes = 512; // start and length of every bio are multiples of it
     std::uint32_t memory_alignment_bytes = 1;     // of segments, for full speed: others work
-    bool volatile_cache =
-        false;           // what was written may be lost until a flush; without one a flush has nothing to do
+    /// What was written may be lost until a flush; without such a cache a flush has nothing to do.
+    bool volatile_cache = false;
     bool discard = true; // takes discards
 
     /// blk_stack_limits(): what holds for a device on top of `lower`.

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <mutex>
 #include <utility>
 
 namespace blkcrypto {
@@ -13,6 +12,7 @@ namespace {
 
 constexpr std::uint64_t ns_per_s = 1'000'000'000;
 constexpr keyslot_index only_slot{0};
+constexpr lock_class engine_gate{"crypto_engine.gate"};
 
 // What the profile says, less the modes this build cannot do.
 result<crypto_capabilities> implemented_part(const crypto_capabilities& described) {
@@ -53,7 +53,7 @@ struct no_waiter final : waiter {
 } // namespace
 
 crypto_engine::crypto_engine(const engine_profile& model, const engine_executor& where)
-    : model_(model), runs_on_(where.runs_on), ops_(*this) {
+    : model_(model), runs_on_(where.runs_on), ops_(*this), gate_(engine_gate) {
     for (unsigned worker = 0; worker < where.workers; ++worker)
         lanes_.emplace_back(worker);
 }
@@ -142,6 +142,7 @@ void crypto_engine::forget_key_of(unsigned worker) noexcept {
 
 std::error_code crypto_engine::slot_ops::keyslot_program(const key_request& key, keyslot_index slot,
                                                          acquire_context& asker) noexcept {
+    engine.take_time(asker.environment, engine.model_.costs.program_ns);
     return engine.slots_->keyslot_program(key, slot, asker);
 }
 
@@ -162,9 +163,28 @@ std::error_code crypto_engine::reset(env& e) noexcept {
     no_waiter nobody(e);
     keyslot_counters not_counted;
     acquire_context asker{e, nobody, not_counted};
-    const std::unique_lock no_batch_runs(resetting_);
+    const plain_lock lock(gate_);
+    ++resets_waiting_;
+    while (batches_running_ != 0)
+        gate_changed_.wait(gate_);
+    --resets_waiting_;
     take_time(e, model_.costs.reset_ns);
-    return profile_->reprogram_all_keys(asker);
+    const std::error_code error = profile_->reprogram_all_keys(asker);
+    gate_changed_.notify_all();
+    return error;
+}
+
+void crypto_engine::begin_batch() noexcept {
+    const plain_lock lock(gate_);
+    while (resets_waiting_ != 0)
+        gate_changed_.wait(gate_);
+    ++batches_running_;
+}
+
+void crypto_engine::end_batch() noexcept {
+    const plain_lock lock(gate_);
+    if (--batches_running_ == 0 && resets_waiting_ != 0)
+        gate_changed_.notify_all();
 }
 
 // --- modelled time ---
@@ -174,11 +194,10 @@ void crypto_engine::take_time(env& e, std::uint64_t cost_ns) noexcept {
         busy_until_ns_ = std::max(e.now_ns(), busy_until_ns_) + cost_ns;
 }
 
-std::uint64_t crypto_engine::finish_time(std::uint64_t now_ns, std::uint64_t bytes,
-                                         bool programmed) noexcept {
-    std::uint64_t cost_ns = programmed ? model_.costs.program_ns : 0;
+std::uint64_t crypto_engine::finish_time(std::uint64_t now_ns, std::uint64_t bytes) noexcept {
+    std::uint64_t cost_ns = 0;
     if (model_.costs.bandwidth_bytes_per_s != 0)
-        cost_ns += bytes * ns_per_s / model_.costs.bandwidth_bytes_per_s;
+        cost_ns = bytes * ns_per_s / model_.costs.bandwidth_bytes_per_s;
     busy_until_ns_ = std::max(now_ns, busy_until_ns_) + cost_ns;
     return busy_until_ns_;
 }

@@ -4,12 +4,13 @@
 // clock. All queues of the device share it. An engine without keyslots is given the key with each command
 // (samsung-fmp: the key is in the descriptor) and forgets it when the batch is done.
 
+#include "blkcrypto/base/mutex.hpp"
 #include "blkcrypto/block/bio.hpp"
 #include "blkcrypto/dev/engine_profile.hpp"
 #include "blkcrypto/inline_crypt/slot_tfms.hpp"
 
+#include <condition_variable>
 #include <memory>
-#include <shared_mutex>
 #include <vector>
 
 namespace blkcrypto {
@@ -40,12 +41,19 @@ class crypto_engine {
     crypto_profile& profile() noexcept { return *profile_; }
     executor& runs_on() noexcept { return runs_on_; }
 
-    /// What a worker does between taking a batch of commands and giving it back. A reset waits for its end.
+    /// What a worker does between taking a batch of commands and giving it back. A reset waits for the
+    /// batches that run, and no other begins while one waits.
     class batch_scope {
       public:
-        batch_scope(crypto_engine& engine, unsigned worker) noexcept
-            : engine_(engine), worker_(worker), running_(engine.resetting_) {}
-        ~batch_scope() { engine_.forget_key_of(worker_); }
+        batch_scope(crypto_engine& engine, unsigned worker) noexcept : engine_(engine), worker_(worker) {
+            engine_.begin_batch();
+        }
+        ~batch_scope() {
+            engine_.forget_key_of(worker_);
+            engine_.end_batch();
+        }
+        batch_scope(const batch_scope&) = delete;
+        batch_scope& operator=(const batch_scope&) = delete;
 
         /// inval or another error of the key, where it came with the command; ioerr if the slot has lost its
         /// key.
@@ -54,7 +62,6 @@ class crypto_engine {
       private:
         crypto_engine& engine_;
         const unsigned worker_;
-        std::shared_lock<std::shared_mutex> running_;
     };
 
     /// The controller is reset: all keyslots lose their keys and are programmed again before the next batch
@@ -62,10 +69,10 @@ class crypto_engine {
     std::error_code reset(env& e) noexcept;
 
     /// Modelled, under a virtual clock: when the engine is done with work that it is given now.
-    std::uint64_t finish_time(std::uint64_t now_ns, std::uint64_t bytes, bool programmed) noexcept;
+    std::uint64_t finish_time(std::uint64_t now_ns, std::uint64_t bytes) noexcept;
 
   private:
-    /// The slots as their profile sees them: evicting one takes the engine's time.
+    /// The slots as their profile sees them: programming or evicting one takes the engine's time.
     struct slot_ops final : crypto_ll_ops {
         explicit slot_ops(crypto_engine& e) : engine(e) {}
         std::error_code keyslot_program(const key_request& key, keyslot_index slot,
@@ -86,6 +93,8 @@ class crypto_engine {
     blk_status crypt(const engine_work& work, unsigned worker) noexcept;
     result<const skcipher*> tfm_for(const engine_work& work, unsigned worker) noexcept;
     void forget_key_of(unsigned worker) noexcept;
+    void begin_batch() noexcept;
+    void end_batch() noexcept;
     void take_time(env& e, std::uint64_t cost_ns) noexcept;
 
     const engine_profile model_;
@@ -95,7 +104,10 @@ class crypto_engine {
     std::unique_ptr<slot_tfms> slots_;      // null without keyslots
     slot_ops ops_;
     std::unique_ptr<crypto_profile> profile_;
-    std::shared_mutex resetting_;     // held shared while a batch runs
+    mutex gate_; // between batches and resets; before the profile's lock
+    std::condition_variable_any gate_changed_;
+    unsigned batches_running_ BLKCRYPTO_GUARDED_BY(gate_) = 0;
+    unsigned resets_waiting_ BLKCRYPTO_GUARDED_BY(gate_) = 0;
     std::uint64_t busy_until_ns_ = 0; // under a virtual clock, that is, on one thread
 };
 

@@ -51,8 +51,7 @@ class inline_crypto_queue final : public block_queue {
         bio* source = nullptr;
         keyslot_index slot = no_keyslot;
         bool holds_slot = false;
-        bool was_programmed = false; // for the modelled delay
-        bvec_iter at;                // the first data unit not yet crypted
+        bvec_iter at; // the first data unit not yet crypted
         dun at_dun;
         std::uint32_t piece_bytes = 0;
         blk_status outcome = blk_status::ok; // of the engine
@@ -145,7 +144,6 @@ bool inline_crypto_queue::try_start_write(command& c) noexcept {
 void inline_crypto_queue::get_slot(command& c) noexcept {
     c.source->enter_stage(bio_stage::tfm_wait, environment());
     acquire_context asker{environment(), c, counters_, c.source->stamps};
-    const std::uint64_t misses_before = counters_.misses;
     const keyslot_grant grant = engine_.profile().get_keyslot(*c.source->crypt.key, asker);
     if (grant.outcome == acquire_outcome::parked)
         return give_memory_back(c);
@@ -153,7 +151,6 @@ void inline_crypto_queue::get_slot(command& c) noexcept {
         return finish(c, grant.status);
     c.slot = grant.slot;
     c.holds_slot = true;
-    c.was_programmed = counters_.misses != misses_before;
     have_slot(c);
 }
 
@@ -226,8 +223,7 @@ void inline_crypto_queue::back_from_engine() noexcept {
             engine_done(c);
             continue;
         }
-        const bool programmed = std::exchange(c.was_programmed, false);
-        environment().arm(c.delay, engine_.finish_time(environment().now_ns(), c.piece_bytes, programmed));
+        environment().arm(c.delay, engine_.finish_time(environment().now_ns(), c.piece_bytes));
     }
     ring_doorbell();
 }

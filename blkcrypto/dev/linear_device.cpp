@@ -13,6 +13,7 @@
 namespace blkcrypto {
 namespace {
 
+constexpr lock_class profile_lock{"linear_device.crypto_profile"};
 constexpr resource_class job_pool{"linear_queue.jobs"};
 constexpr resource_class piece_pool{"linear_queue.pieces"};
 constexpr std::uint64_t sectors_max = UINT64_MAX >> sector_bits;
@@ -40,8 +41,7 @@ class linear_queue final : public block_queue {
     linear_queue(const block_device& device, env& environment, const queue_options& options,
                  std::span<const stretch> map, lower_queues lowers)
         : block_queue(device, environment, options), map_(map), lowers_(std::move(lowers)),
-          misaligned_(options.kernel.misaligned), jobs_(std::max(options.depth, 1U)),
-          pieces_(std::max(options.depth, 1U) + lowers_.size(), *this) {}
+          jobs_(std::max(options.depth, 1U)), pieces_(std::max(options.depth, 1U) + lowers_.size(), *this) {}
 
     ~linear_queue() override { assert(in_flight() == 0 && pools_are_whole()); }
 
@@ -101,7 +101,6 @@ class linear_queue final : public block_queue {
 
     const std::span<const stretch> map_;
     const lower_queues lowers_;
-    const blk_status misaligned_; // what a bio ends with whose data units a target's end cuts
     mempool<job> jobs_;
     mempool<piece> pieces_;    // one per job, and those of a flush
     bio_list waiting_sources_; // for a job
@@ -111,7 +110,7 @@ class linear_queue final : public block_queue {
 
 void linear_queue::do_submit(bio& b) noexcept {
     if (b.crypt && cuts_a_unit(b))
-        return complete(b, misaligned_);
+        return complete(b, misaligned_status());
     job* const free_job = waiting_sources_.empty() ? jobs_.try_get() : nullptr;
     if (free_job == nullptr) {
         environment().reached(hook_point::wait_begin, job_pool);
@@ -130,7 +129,7 @@ bool linear_queue::cuts_a_unit(const bio& b) const noexcept {
 }
 
 void linear_queue::start(job& j, bio& source) noexcept {
-    const bool flushes = source.is_flush() || source.preflush;
+    const bool flushes = (source.is_flush() || source.preflush) && limits().volatile_cache;
     j.source = &source;
     j.rest.clone_from(source, *source.observer); // which never hears of it: only pieces are submitted
     j.rest.preflush = false;
@@ -198,8 +197,8 @@ void linear_queue::step_ended(job& j) noexcept {
     jobs_.put(j);
 }
 
-// A lower queue that was given something has to be polled before this thread may sleep. It ends: nobody adds
-// sources meanwhile.
+// A lower queue that was given something has to be polled before this thread may sleep. It ends: a source
+// that is added meanwhile comes from a task that was ready, and there are only so many until ours have ended.
 void linear_queue::do_poll() noexcept {
     do {
         has_sent_ = false;
@@ -287,7 +286,7 @@ std::error_code linear_device::make_profile(env& e) {
     const crypto_capabilities common = common_capabilities(lowers_);
     if (std::ranges::count(common.unit_sizes, 0U) == std::ssize(common.unit_sizes))
         return {};
-    auto made = crypto_profile::make(e, common, 0, *this);
+    auto made = crypto_profile::make(e, common, 0, *this, profile_lock);
     if (made.has_error())
         return made.error();
     profile_ = std::move(*made);

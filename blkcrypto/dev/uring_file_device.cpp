@@ -123,7 +123,7 @@ class file_op final : public uring_op {
   private:
     void prepare_transfer(io_uring_sqe& sqe) noexcept;
     void prepare_allocate(io_uring_sqe& sqe) noexcept;
-    void allocation_refused() noexcept;
+    void allocation_refused(bool for_good) noexcept;
     bool may_go_direct() const noexcept;
     void synced() noexcept;
     void transferred(std::uint32_t bytes) noexcept;
@@ -232,12 +232,14 @@ void file_op::prepare_allocate(io_uring_sqe& sqe) noexcept {
     queue_.loop().set_file(sqe, buffered_file);
 }
 
-// The next best way to zeros; a discard has no other.
-void file_op::allocation_refused() noexcept {
+// The next best way to zeros; a discard has no other. Not for good where only this range was refused, which
+// may be less than a block of the device below.
+void file_op::allocation_refused(bool for_good) noexcept {
     if (bio_->op == bio_op::discard)
         return queue_.finish(*this, *bio_, blk_status::notsupp);
-    zeroing_ = zeroing_ == zeroing::zero_range ? zeroing::punch_hole : zeroing::write;
-    queue_.way_to_zero() = std::max(queue_.way_to_zero(), zeroing_);
+    zeroing_ = for_good && zeroing_ == zeroing::zero_range ? zeroing::punch_hole : zeroing::write;
+    if (for_good)
+        queue_.way_to_zero() = std::max(queue_.way_to_zero(), zeroing_);
     if (zeroing_ == zeroing::write)
         step_ = file_step::transfer;
     queue_.loop().submit(*this);
@@ -281,8 +283,8 @@ void file_op::complete(int res) noexcept {
     res = queue_.filtered(res);
     if (res == -EINTR || res == -EAGAIN)
         return try_again(blk_status::again);
-    if (res == -EOPNOTSUPP && step_ == file_step::allocate)
-        return allocation_refused();
+    if ((res == -EOPNOTSUPP || res == -EINVAL) && step_ == file_step::allocate)
+        return allocation_refused(res == -EOPNOTSUPP);
     if (res == -EINVAL && direct_ && step_ == file_step::transfer) {
         direct_refused_ = true;
         return try_again(blk_status::inval);

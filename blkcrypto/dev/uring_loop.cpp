@@ -51,6 +51,9 @@ result<std::unique_ptr<uring_loop>> uring_loop::make(env& environment, unsigned 
 }
 
 std::error_code uring_loop::set_up(unsigned entries) noexcept {
+    eventfd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (eventfd_ < 0)
+        return make_error(errno);
     const int error = init_ring(ring_, entries + wake_completions);
     if (error < 0)
         return make_error(-error);
@@ -161,17 +164,8 @@ unsigned uring_loop::reap_batch() noexcept {
 // not make its own descriptor readable for each (seen on 6.18, of direct reads and writes); an eventfd hears
 // of all. It costs each completion a signal: threads that sleep in their ring never get here.
 void uring_loop::be_polled_through_eventfd() noexcept {
-    if (std::exchange(tried_eventfd_, true))
-        return;
-    const int made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (made < 0)
-        return;
-    if (io_uring_register_eventfd(&ring_, made) != 0) {
-        close(made);
-        return;
-    }
-    eventfd_ = made;
-    set_fd(made);
+    if (fd() != eventfd_ && io_uring_register_eventfd(&ring_, eventfd_) == 0)
+        set_fd(eventfd_);
 }
 
 bool uring_loop::has_completions() const noexcept {
@@ -183,14 +177,13 @@ bool uring_loop::has_completions() const noexcept {
 void uring_loop::before_sleep() noexcept {
     be_polled_through_eventfd();
     push_out();
-    if (eventfd_ >= 0 && has_completions())
+    if (has_completions())
         eventfd_write(eventfd_, 1);
 }
 
 void uring_loop::on_ready() noexcept {
     eventfd_t completions = 0;
-    if (eventfd_ >= 0)
-        eventfd_read(eventfd_, &completions);
+    eventfd_read(eventfd_, &completions);
 }
 
 bool uring_loop::sleep_here(int wake_fd, std::int64_t timeout_ns) noexcept {

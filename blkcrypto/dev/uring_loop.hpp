@@ -109,8 +109,7 @@ class uring_loop final : public event_source {
     std::array<int, files_max> files_{};
     bool wake_armed_ = false;   // the multishot poll of the env's wake_fd is in the kernel, or gathered
     bool can_poll_wake_ = true; // not refused by the kernel (before 5.13)
-    int eventfd_ = -1;          // what the env polls in the ring's place
-    bool tried_eventfd_ = false;
+    int eventfd_ = -1; // what the env polls in the ring's place, once it has slept with other sources
 };
 
 } // namespace blkcrypto

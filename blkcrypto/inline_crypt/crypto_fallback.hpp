@@ -56,12 +56,24 @@ class crypto_fallback {
 
     /// The least lane index that nobody has, for a queue while it lives; the first ones belong to the
     /// workers.
-    unsigned take_lane_index();
-    void give_lane_index_back(unsigned index) noexcept;
+    class taken_lane {
+      public:
+        explicit taken_lane(crypto_fallback& from) : from_(from), index_(from.take_lane_index()) {}
+        ~taken_lane() { from_.give_lane_index_back(index_); }
+        taken_lane(const taken_lane&) = delete;
+        taken_lane& operator=(const taken_lane&) = delete;
+        unsigned index() const noexcept { return index_; }
+
+      private:
+        crypto_fallback& from_;
+        const unsigned index_;
+    };
     cipher_lane& worker_lane(unsigned worker) noexcept { return worker_lanes_[worker]; }
 
   private:
     crypto_fallback(std::unique_ptr<tfm_source> tfms, const fallback_options& options, bounce_pool&& reserve);
+    unsigned take_lane_index();
+    void give_lane_index_back(unsigned index) noexcept;
 
     const std::unique_ptr<tfm_source> tfms_;
     const fallback_options options_;

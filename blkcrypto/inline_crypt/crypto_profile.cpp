@@ -9,7 +9,6 @@
 namespace blkcrypto {
 namespace {
 
-constexpr lock_class profile_lock{"crypto_profile"};
 constexpr lock_class profile_waiting{"crypto_profile.waiting"};
 constexpr resource_class profile_keyslots{"crypto_profile.keyslots"};
 constexpr allocation_class profile_slots{"crypto_profile.slots"};
@@ -17,21 +16,22 @@ constexpr allocation_class profile_slots{"crypto_profile.slots"};
 } // namespace
 
 crypto_profile::crypto_profile(const crypto_capabilities& capabilities, unsigned num_slots,
-                               crypto_ll_ops& ops)
-    : capabilities_(capabilities), ops_(ops), lock_(profile_lock), waiting_(profile_waiting),
-      slots_(num_slots), buckets_(std::bit_ceil(2 * std::max(num_slots, 1U))) {
+                               crypto_ll_ops& ops, const lock_class& kind)
+    : capabilities_(capabilities), ops_(ops), lock_(kind), waiting_(profile_waiting), slots_(num_slots),
+      buckets_(std::bit_ceil(2 * std::max(num_slots, 1U))) {
     for (auto& head : buckets_)
         head.set(no_slot);
 }
 
 result<std::unique_ptr<crypto_profile>> crypto_profile::make(env& e, const crypto_capabilities& capabilities,
-                                                             unsigned num_slots, crypto_ll_ops& ops) {
+                                                             unsigned num_slots, crypto_ll_ops& ops,
+                                                             const lock_class& kind) {
     if (num_slots > slots_max)
         return make_error(EINVAL);
     if (!e.allow_allocation(profile_slots, num_slots * sizeof(keyslot)))
         return make_error(ENOMEM);
     return or_no_memory([&]() -> result<std::unique_ptr<crypto_profile>> {
-        return std::unique_ptr<crypto_profile>(new crypto_profile(capabilities, num_slots, ops));
+        return std::unique_ptr<crypto_profile>(new crypto_profile(capabilities, num_slots, ops, kind));
     });
 }
 
@@ -138,13 +138,21 @@ void crypto_profile::put_keyslot(env& e, keyslot_index slot) noexcept {
         return;
     e.reached(hook_point::keyslot_put, profile_keyslots);
     keyslot& released = slots_[slot.value];
-    released.released_at.store(e, e.order_stamp(), std::memory_order_relaxed);
+    stamp_release(e, released);
     const std::uint64_t before = released.word.fetch_sub(e, 1);
     if ((before & usage_mask) != 1)
         return;
     if (released.blank_on_release.load(e)) [[unlikely]]
         blank_released(e, static_cast<slot_number>(slot.value));
     waiting_.wake_one(e);
+}
+
+// The latest of the puts counts, though the first of them may write its stamp last.
+void crypto_profile::stamp_release(env& e, keyslot& slot) noexcept {
+    const std::uint64_t stamp = e.order_stamp();
+    std::uint64_t known = slot.released_at.load(e, std::memory_order_relaxed);
+    while (known < stamp && !slot.released_at.compare_exchange_weak(e, known, stamp)) {
+    }
 }
 
 void crypto_profile::blank_released(env& e, slot_number number) noexcept {
@@ -285,15 +293,6 @@ std::error_code crypto_profile::reprogram(slot_number number, acquire_context& a
     if (was_idle)
         slots_[number].word.fetch_sub(e, claimed);
     return error;
-}
-
-// --- for checkers ---
-
-keyslot_snapshot crypto_profile::look_at(keyslot_index number) const noexcept {
-    const keyslot& slot = slots_[number.value];
-    const std::uint64_t usage = slot.word.peek() & usage_mask;
-    return {slot.key.peek(), static_cast<std::uint32_t>(usage & ~claimed), (usage & claimed) != 0,
-            slot.blank_on_release.peek(), slot.released_at.peek()};
 }
 
 } // namespace blkcrypto

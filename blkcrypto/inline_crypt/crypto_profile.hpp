@@ -46,24 +46,17 @@ struct keyslot_grant {
     blk_status status = blk_status::ok; // if failed
 };
 
-/// What crypto_profile::look_at() sees of a slot.
-struct keyslot_snapshot {
-    const key_request* key;
-    std::uint32_t references;
-    bool is_claimed;           // for being programmed or blanked
-    bool blank_on_release;     // its key was evicted while in use
-    std::uint64_t released_at; // order stamp of the last put; 0: never
-
-    bool is_idle() const noexcept { return references == 0 && !is_claimed; }
-};
-
 class crypto_profile {
   public:
     static constexpr unsigned slots_max = 1024;
 
-    /// EINVAL above slots_max; ENOMEM. `ops` outlives the profile.
+    static constexpr lock_class lock_class_of_keyslots{"crypto_profile"};
+
+    /// EINVAL above slots_max; ENOMEM. `ops` outlives the profile. A profile whose ops take the locks of
+    /// other profiles has a lock class of its own.
     static result<std::unique_ptr<crypto_profile>> make(env& e, const crypto_capabilities& capabilities,
-                                                        unsigned num_slots, crypto_ll_ops& ops);
+                                                        unsigned num_slots, crypto_ll_ops& ops,
+                                                        const lock_class& kind = lock_class_of_keyslots);
 
     const crypto_capabilities& capabilities() const noexcept { return capabilities_; }
     unsigned num_slots() const noexcept { return static_cast<unsigned>(slots_.size()); }
@@ -85,19 +78,12 @@ class crypto_profile {
     /// use are programmed in place. The first error; a key that could not be programmed is forgotten.
     std::error_code reprogram_all_keys(acquire_context& asker) noexcept;
 
-    /// A slot as it is at this moment; what it says of other moments is up to who else uses the profile.
-    keyslot_snapshot look_at(keyslot_index slot) const noexcept;
-
-    /// Calls visit(number) for every number that decides what the profile does next, always in the same
-    /// order: two profiles with the same numbers go on alike. For checkers that recognise where they have
-    /// been.
-    template <typename Visitor>
-    void visit_state(Visitor&& visit) const;
-
     /// For an asker that was woken and then could not, or need not, use the slot: the wake goes to the next.
     void pass_on_wake(env& e) noexcept;
 
   private:
+    friend struct crypto_profile_checker; // of the tests: looks at the slots as they are
+
     using slot_number = std::uint16_t;
     static constexpr slot_number no_slot = 0xffff;
     static_assert(slots_max < no_slot);
@@ -111,12 +97,13 @@ class crypto_profile {
     struct alignas(64) keyslot {
         hooked_atomic<std::uint64_t> word{0};
         hooked_atomic<const key_request*> key{nullptr};
-        hooked_atomic<std::uint64_t> released_at{0}; // order stamp of the last put
+        hooked_atomic<std::uint64_t> released_at{0}; // the greatest order stamp of its puts
         hooked_atomic<slot_number> next{no_slot};    // in the chain of the hash table
         hooked_atomic<bool> blank_on_release{false}; // its key was evicted while in use
     };
 
-    crypto_profile(const crypto_capabilities& capabilities, unsigned num_slots, crypto_ll_ops& ops);
+    crypto_profile(const crypto_capabilities& capabilities, unsigned num_slots, crypto_ll_ops& ops,
+                   const lock_class& kind);
 
     std::size_t bucket_of(const key_request& key) const noexcept;
     slot_number find(env& e, const key_request& key) const noexcept;
@@ -133,6 +120,7 @@ class crypto_profile {
     void unlink(env& e, slot_number number) noexcept BLKCRYPTO_REQUIRES(lock_);
     std::error_code evict(env& e, const key_request& key) noexcept BLKCRYPTO_REQUIRES(lock_);
     std::error_code reprogram(slot_number number, acquire_context& asker) noexcept BLKCRYPTO_REQUIRES(lock_);
+    static void stamp_release(env& e, keyslot& slot) noexcept;
     void blank_released(env& e, slot_number number) noexcept BLKCRYPTO_EXCLUDES(lock_);
     bool any_idle(env& e) const noexcept;
 
@@ -143,18 +131,5 @@ class crypto_profile {
     std::vector<keyslot> slots_;
     std::vector<hooked_atomic<slot_number>> buckets_; // heads of chains, hashed by the key's address
 };
-
-template <typename Visitor>
-void crypto_profile::visit_state(Visitor&& visit) const {
-    for (const keyslot& slot : slots_) {
-        visit(slot.word.peek());
-        visit(reinterpret_cast<std::uintptr_t>(slot.key.peek()));
-        visit(slot.released_at.peek());
-        visit(slot.next.peek());
-        visit(slot.blank_on_release.peek());
-    }
-    for (const auto& head : buckets_)
-        visit(head.peek());
-}
 
 } // namespace blkcrypto

@@ -19,8 +19,7 @@ constexpr unsigned pieces_per_job = 2;
 
 } // namespace
 
-result<std::unique_ptr<fallback_queue>> fallback_queue::make(crypto_fallback& fallback, sector capacity,
-                                                             block_queue& lower,
+result<std::unique_ptr<fallback_queue>> fallback_queue::make(crypto_fallback& fallback, block_queue& lower,
                                                              const queue_options& options) {
     const std::uint64_t bounce_bytes =
         std::min(std::uint64_t{options.depth} * options.io_size_bytes, options.bounce_bytes);
@@ -31,14 +30,14 @@ result<std::unique_ptr<fallback_queue>> fallback_queue::make(crypto_fallback& fa
         return bounce.error();
     return or_no_memory([&]() -> result<std::unique_ptr<fallback_queue>> {
         return std::unique_ptr<fallback_queue>(
-            new fallback_queue(fallback, capacity, lower, options, std::move(*bounce)));
+            new fallback_queue(fallback, lower, options, std::move(*bounce)));
     });
 }
 
-fallback_queue::fallback_queue(crypto_fallback& fallback, sector capacity, block_queue& lower,
-                               const queue_options& options, bounce_pool&& bounce)
-    : fallback_(fallback), lower_(lower), env_(lower.environment()), capacity_(capacity),
-      misaligned_(options.kernel.misaligned), lane_(fallback.take_lane_index()), bounce_(std::move(bounce)),
+fallback_queue::fallback_queue(crypto_fallback& fallback, block_queue& lower, const queue_options& options,
+                               bounce_pool&& bounce)
+    : fallback_(fallback), lower_(lower), env_(lower.environment()), taken_lane_(fallback),
+      lane_(taken_lane_.index()), bounce_(std::move(bounce)),
       bounce_buffer_(bounce_.region().empty() ? unregistered_buffer
                                               : lower.register_buffer(bounce_.region())),
       jobs_(std::max(options.depth, 1U), *this),
@@ -49,7 +48,6 @@ fallback_queue::~fallback_queue() {
     assert(in_flight_ == 0 && pools_are_whole());
     while (reserve_waiter_.queued) // not in line any more, but posted
         env_.run_ready();
-    fallback_.give_lane_index_back(lane_.index());
 }
 
 // --- sources ---
@@ -80,13 +78,11 @@ blk_status fallback_queue::check(const bio& source) const noexcept {
         warned("I/O with a key that start_using_key() was not called for");
         return blk_status::ioerr;
     }
-    if ((source.fua || source.preflush) && source.op != bio_op::write)
-        return blk_status::ioerr;
+    const blk_status verdict = lower_.check_place(source);
+    if (verdict != blk_status::ok)
+        return verdict;
     if (!segments_are_whole_units(source, config.unit_size))
-        return misaligned_;
-    const std::uint64_t sectors = source.iter.size_bytes >> sector_bits;
-    if (sectors > capacity_.value || source.iter.start.value > capacity_.value - sectors)
-        return blk_status::ioerr;
+        return lower_.misaligned_status();
     const std::uint32_t bounce_max = std::max(bounce_.chunk_bytes_max(), fallback_.reserve_chunk_bytes_max());
     if (source.op != bio_op::read && config.unit_size.bytes() > bounce_max)
         return blk_status::resource; // it would wait forever

@@ -21,8 +21,8 @@ namespace blkcrypto {
 class fallback_queue {
   public:
     /// `lower` outlives it. ENOMEM.
-    static result<std::unique_ptr<fallback_queue>> make(crypto_fallback& fallback, sector capacity,
-                                                        block_queue& lower, const queue_options& options);
+    static result<std::unique_ptr<fallback_queue>> make(crypto_fallback& fallback, block_queue& lower,
+                                                        const queue_options& options);
     ~fallback_queue();
 
     /// `source` has a crypto context and something to encrypt or decrypt. Ends it from poll().
@@ -97,8 +97,8 @@ class fallback_queue {
         bool owes_wake = false; // was woken; the next one is, unless this one has to queue again
     };
 
-    fallback_queue(crypto_fallback& fallback, sector capacity, block_queue& lower,
-                   const queue_options& options, bounce_pool&& bounce);
+    fallback_queue(crypto_fallback& fallback, block_queue& lower, const queue_options& options,
+                   bounce_pool&& bounce);
 
     blk_status check(const bio& source) const noexcept;
     void start(job& j, bio& source) noexcept;
@@ -129,8 +129,7 @@ class fallback_queue {
     crypto_fallback& fallback_;
     block_queue& lower_;
     env& env_;
-    const sector capacity_;
-    const blk_status misaligned_; // what a bio with cut data units ends with
+    const crypto_fallback::taken_lane taken_lane_;
     cipher_lane lane_;
     bounce_pool bounce_;
     buffer_id bounce_buffer_;

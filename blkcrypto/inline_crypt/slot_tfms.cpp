@@ -4,7 +4,7 @@
 #include "blkcrypto/base/log.hpp"
 
 #include <cerrno>
-#include <string>
+#include <cstdio>
 
 namespace blkcrypto {
 namespace {
@@ -13,9 +13,12 @@ constexpr lock_class adding_lock{"slot_tfms.adding"};
 constexpr allocation_class tfm_memory{"tfm"};
 constexpr std::size_t tfm_bytes_estimate = 2048; // for the allocation hook only
 
-void warn_missing(const crypto_mode_info& mode) {
+void warn_missing(const crypto_mode_info& mode) noexcept {
     static std::array<warn_once, crypto_mode_count> warned;
-    warned[mode_index(mode.mode)]("Missing crypto API support for \"" + std::string(mode.cipher_str) + "\"");
+    std::array<char, 96> line;
+    const int length = std::snprintf(line.data(), line.size(), "Missing crypto API support for \"%.*s\"",
+                                     static_cast<int>(mode.cipher_str.size()), mode.cipher_str.data());
+    warned[mode_index(mode.mode)]({line.data(), static_cast<std::size_t>(length)});
 }
 
 } // namespace

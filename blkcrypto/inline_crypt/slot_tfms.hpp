@@ -60,8 +60,8 @@ class slot_tfms final : public crypto_ll_ops {
     mutex adding_;
     std::array<std::atomic<bool>, crypto_mode_count> added_{};
     std::array<tfm_row, crypto_mode_count> tfms_;
-    std::vector<crypto_mode>
-        keyed_mode_;         // by slot: whose tfm holds a key; invalid: none. Under the profile's lock
+    /// By slot: the mode whose tfm holds a key; invalid: none. Under the profile's lock.
+    std::vector<crypto_mode> keyed_mode_;
     const secret blank_key_; // random: XTS refuses the equal halves of a zero key
     secret scratch_key_;     // where a key is derived; under the profile's lock, wiped after each use
 };

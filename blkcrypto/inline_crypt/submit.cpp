@@ -5,9 +5,22 @@
 #include "blkcrypto/inline_crypt/crypto_profile.hpp"
 
 #include <cerrno>
+#include <new>
 #include <string>
 
 namespace blkcrypto {
+namespace {
+
+// Also where there is no memory for the device's name.
+void warn_not_evicted(const block_device& device, std::error_code error) noexcept {
+    try {
+        log_warning(device.describe() + ": error " + std::to_string(error.value()) + " evicting key");
+    } catch (const std::bad_alloc&) {
+        log_warning("error evicting key");
+    }
+}
+
+} // namespace
 
 // --- keys ---
 
@@ -35,14 +48,15 @@ std::error_code start_using_key(env& e, block_device& device, crypto_fallback* f
     return fallback->start_using_key(e, key);
 }
 
-std::error_code evict_key(env& e, block_device& device, crypto_fallback* fallback, const key_request& key) {
+std::error_code evict_key(env& e, block_device& device, crypto_fallback* fallback,
+                          const key_request& key) noexcept {
     std::error_code error;
     if (config_supported_natively(device, key.config()))
         error = device.profile()->evict_key(e, key);
     else if (fallback != nullptr)
         error = fallback->evict_key(e, key);
     if (error)
-        log_warning(device.describe() + ": error " + std::to_string(error.value()) + " evicting key");
+        warn_not_evicted(device, error);
     return error;
 }
 
@@ -60,7 +74,7 @@ result<std::unique_ptr<submit_queue>> submit_queue::make(block_device& device, c
         return lower.error();
     std::unique_ptr<fallback_queue> mechanics;
     if (fallback != nullptr) {
-        auto made = fallback_queue::make(*fallback, device.capacity(), **lower, options);
+        auto made = fallback_queue::make(*fallback, **lower, options);
         if (made.has_error())
             return made.error();
         mechanics = std::move(*made);

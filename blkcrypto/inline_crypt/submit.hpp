@@ -30,7 +30,8 @@ std::error_code start_using_key(env& e, block_device& device, crypto_fallback* f
 
 /// blk_crypto_evict_key(): no bio with the key is in flight on the device; afterwards it may be freed,
 /// whatever is returned. An error is also one line in the log.
-std::error_code evict_key(env& e, block_device& device, crypto_fallback* fallback, const key_request& key);
+std::error_code evict_key(env& e, block_device& device, crypto_fallback* fallback,
+                          const key_request& key) noexcept;
 
 /// One thread's way through the door. Bios end in its poll() or wait(), which have the meaning they have in
 /// block_queue; nothing else polls the device's queue.

@@ -43,12 +43,7 @@ struct engine_rig {
           device(*make_inline_crypto_device(lower, profile, e, {engine_thread, 1})),
           queue(*device->make_queue(e, options)) {}
 
-    void drain() {
-        for (int polls = 0; polls < 100'000 && queue->in_flight() != 0; ++polls)
-            if (queue->poll() == 0)
-                e.advance_clock(1000);
-        REQUIRE(queue->in_flight() == 0);
-    }
+    void drain() { REQUIRE(test::drain(*queue, e)); }
 
     bool ends_with(blk_status expected, keyed_io& k) {
         queue->submit(k.io.what);

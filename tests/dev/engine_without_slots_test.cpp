@@ -99,6 +99,26 @@ TEST_CASE("a reset of an engine without slots loses nothing") {
     CHECK(std::ranges::equal(rig.lower.medium(sector{8}, unit_bytes), ciphertext(key, sector{8}, data)));
 }
 
+TEST_CASE("a reset comes through however busy the workers are") {
+    auto e = *thread_env::make();
+    auto pool = *worker_pool::make(2, "engine");
+    const auto engine = *crypto_engine::make(*e, engine_with(1), {*pool, 2});
+    std::atomic<bool> is_over{false};
+    std::vector<std::thread> workers;
+    for (unsigned worker = 0; worker < 2; ++worker)
+        workers.emplace_back([&, worker] {
+            while (!is_over)
+                const crypto_engine::batch_scope batch(*engine, worker);
+        });
+    int failed = 0;
+    for (int i = 0; i < 100; ++i)
+        failed += engine->reset(*e) ? 1 : 0;
+    is_over = true;
+    for (auto& worker : workers)
+        worker.join();
+    CHECK(failed == 0);
+}
+
 TEST_CASE("two workers of an engine without slots use different keys at once, and resets come between") {
     auto e = *thread_env::make();
     std::vector<std::byte> storage(4 << 20);

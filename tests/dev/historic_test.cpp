@@ -53,6 +53,8 @@ TEST_CASE("an owner may evict and free its key in the last end_io of the engine"
     for (const bio_op op : {bio_op::write, bio_op::read, bio_op::write_zeroes}) {
         evicting_owner owner(e, *device, random);
         test_io io(op, {0}, {segment_of(data)});
+        if (op == bio_op::write_zeroes)
+            io.what.prepare_range(op, {0}, static_cast<std::uint32_t>(data.size()), owner);
         io.what.observer = &owner;
         io.what.set_crypt_ctx(*owner.key->key, dun(0));
         queue->submit(io.what);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Native and fallback side by side: what must not depend on the way a bio took.
+#include "blkcrypto/base/thread_env.hpp"
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "blkcrypto/inline_crypt/submit.hpp"
 #include "tests/dev/engine_rig.hpp"
@@ -7,6 +8,7 @@
 #include "tests/support/property.hpp"
 
 #include <optional>
+#include <thread>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -45,12 +47,7 @@ struct path {
 
     void start(const crypto_key& key) { REQUIRE_FALSE(start_using_key(e, *top, fallback.get(), key)); }
 
-    void drain() {
-        for (int polls = 0; polls < 100'000 && queue->in_flight() != 0; ++polls)
-            if (queue->poll() == 0)
-                e.advance_clock(1000);
-        REQUIRE(queue->in_flight() == 0);
-    }
+    void drain() { REQUIRE(test::drain(*queue, e)); }
 
     const path_options options;
     simulated_env e;
@@ -91,23 +88,43 @@ struct piecewise_io final : bio_end_io {
     int ends = 0;
 };
 
-// The same writes, whatever the path: the medium afterwards. They are read back too.
-std::vector<std::byte> image_after_writes(path& on, std::span<const test_key> keys) {
-    random_source same(test_seed() + 5), layout(test_seed() + on.options.fallback_keyslots);
-    std::deque<piecewise_io> writes, reads;
-    for (const test_key& key : keys)
-        on.start(*key.key);
+/// What is written: the same for every path.
+struct planned_write {
+    sector at;
+    std::vector<std::byte> data;
+    dun first;
+    const test_key& key;
+};
+
+std::deque<planned_write> plan_writes(std::span<const test_key> keys) {
+    random_source random(test_seed() + 5);
+    std::deque<planned_write> plan;
     for (std::uint64_t i = 0; i < 24; ++i) {
-        const sector at{i * 160 + 8 * same.below(4)};
-        const std::size_t size = unit_bytes * (1 + same.below(16));
-        const auto data = random_bytes(size, same.next());
-        const dun first(uint256(UINT64_MAX - same.below(20), same.next(), 0, 0));
+        const sector at{i * 160 + 8 * random.below(4)};
+        auto data = random_bytes(unit_bytes * (1 + random.below(16)), random.next());
+        const dun first(uint256(UINT64_MAX - random.below(20), random.next(), 0, 0));
+        plan.push_back({at, std::move(data), first, keys[i % keys.size()]});
+    }
+    return plan;
+}
+
+std::vector<std::byte> image_of(simulated_device& medium) {
+    return {medium.medium().begin(), medium.medium().end()};
+}
+
+// The medium after the writes, in segments of another layout for each path. They are read back too.
+std::vector<std::byte> image_after_writes(path& on, const std::deque<planned_write>& plan,
+                                          std::uint64_t layout_seed) {
+    random_source layout(layout_seed);
+    std::deque<piecewise_io> writes, reads;
+    for (const planned_write& planned : plan) {
+        on.start(*planned.key.key);
         for (auto* ios : {&writes, &reads}) {
-            piecewise_io& io =
-                ios->emplace_back(ios == &writes ? bio_op::write : bio_op::read, at, size, layout);
-            io.request.set_crypt_ctx(*keys[i % keys.size()].key, first);
+            const bio_op op = ios == &writes ? bio_op::write : bio_op::read;
+            piecewise_io& io = ios->emplace_back(op, planned.at, planned.data.size(), layout);
+            io.request.set_crypt_ctx(*planned.key.key, planned.first);
         }
-        writes.back().memory.write(data);
+        writes.back().memory.write(planned.data);
         writes.back().submit(on);
     }
     on.drain();
@@ -117,10 +134,36 @@ std::vector<std::byte> image_after_writes(path& on, std::span<const test_key> ke
     for (std::size_t i = 0; i < writes.size(); ++i) {
         CHECK((writes[i].ends == 1 && writes[i].request.status == blk_status::ok));
         CHECK((reads[i].ends == 1 && reads[i].request.status == blk_status::ok));
-        CHECK(reads[i].memory.read() == writes[i].memory.read());
+        CHECK(reads[i].memory.read() == plan[i].data);
     }
-    const bytes_span medium = on.medium.medium();
-    return {medium.begin(), medium.end()};
+    return image_of(on.medium);
+}
+
+// The same writes by two threads, each with a queue of its own and every other write.
+std::vector<std::byte> image_after_two_threads(const std::deque<planned_write>& plan) {
+    simulated_env e(test_seed());
+    simulated_device medium(capacity, completion_order::shuffled, test_seed());
+    auto fallback = *crypto_fallback::make(e, *make_keyslot_tfms(e, 2, 2), {});
+    for (const planned_write& planned : plan)
+        REQUIRE_FALSE(start_using_key(e, medium, fallback.get(), *planned.key.key));
+    const auto write_every_other = [&](std::size_t first) {
+        const auto mine = *thread_env::make();
+        const auto queue = *submit_queue::make(medium, fallback.get(), *mine, {.depth = 4});
+        random_source layout(test_seed() + first);
+        std::deque<piecewise_io> writes;
+        for (std::size_t i = first; i < plan.size(); i += 2) {
+            piecewise_io& io = writes.emplace_back(bio_op::write, plan[i].at, plan[i].data.size(), layout);
+            io.memory.write(plan[i].data);
+            io.request.set_crypt_ctx(*plan[i].key.key, plan[i].first);
+            queue->submit(io.request);
+        }
+        while (queue->in_flight() != 0)
+            queue->wait();
+    };
+    std::thread other(write_every_other, 1);
+    write_every_other(0);
+    other.join();
+    return image_of(medium);
 }
 
 /// Evicts its bio's key and frees it as soon as the bio ends, as the owner of a key may.
@@ -164,15 +207,14 @@ TEST_CASE(
         {.name = "engine without slots", .engine_keyslots = 0, .order = shuffled},
         {.name = "engine, split by 8192", .engine_keyslots = 2, .split_bytes = 8192},
     };
-    std::vector<std::byte> first;
+    const auto plan = plan_writes(keys);
+    const auto by_threads = image_after_two_threads(plan);
+    std::uint64_t layout_seed = test_seed() + 100;
     for (const path_options& options : all) {
         CAPTURE(std::string(options.name));
         path on(options);
-        const auto image = image_after_writes(on, keys);
-        if (first.empty())
-            first = image;
-        CHECK(image == first);
-        CHECK((on.medium.encrypted_requests() == 0));
+        CHECK(image_after_writes(on, plan, ++layout_seed) == by_threads);
+        CHECK(on.medium.encrypted_requests() == 0);
     }
 }
 

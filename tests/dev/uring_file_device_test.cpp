@@ -249,6 +249,23 @@ TEST_CASE("zeroes that the filesystem cannot make by one way are made by the nex
         }
 }
 
+TEST_CASE("a range that cannot be zeroed at once is written, and the next one is tried again") {
+    if (!have_uring())
+        return;
+    faults tampering;
+    opened on({.path = {}, .direct = direct_io::off, .test_faults = &tampering});
+    for (int i = 0; i < 2; ++i) {
+        const unsigned before = tampering.seen;
+        tampering.error = EINVAL;
+        tampering.errors_left = 1;
+        CHECK(zeroes_the_middle(on));
+        CHECK(tampering.seen == before + 2);
+    }
+    const unsigned before = tampering.seen;
+    CHECK(zeroes_the_middle(on));
+    CHECK(tampering.seen == before + 1);
+}
+
 TEST_CASE("zeroes that have to be written go on after short writes, and report errors") {
     if (!have_uring())
         return;

@@ -11,8 +11,6 @@
 namespace blkcrypto::test {
 namespace {
 
-constexpr int polls_max = 20'000;
-constexpr std::uint64_t poll_ns = 5'000;
 constexpr std::uint64_t worker_delay_max_ns = 20'000;
 constexpr std::size_t filters_max = 4;
 constexpr unsigned keyslots = 2; // one less than there are keys
@@ -178,9 +176,7 @@ io_stack::~io_stack() {
 }
 
 unsigned io_stack::drain() {
-    for (int polls = 0; polls < polls_max && queue->in_flight() != 0; ++polls)
-        if (queue->poll() == 0)
-            env.advance_clock(poll_ns);
+    test::drain(*queue, env);
     return queue->in_flight();
 }
 

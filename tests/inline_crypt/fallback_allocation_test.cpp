@@ -123,6 +123,24 @@ TEST_CASE("a queue or a fallback without memory is ENOMEM and can be tried again
     CHECK(submit_queue::make(stack.device, stack.fallback.get(), stack.env, {}).has_value());
 }
 
+TEST_CASE("a queue that could not be made has kept no lane") {
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
+        return;
+    }
+    fallback_stack stack;
+    const auto next_lane = [&] { return crypto_fallback::taken_lane(*stack.fallback).index(); };
+    const unsigned before = next_lane();
+    std::uint64_t failing = 0;
+    for (bool happened = true; happened; ++failing) {
+        const allocation_fault fault(failing);
+        const auto made = submit_queue::make(stack.device, stack.fallback.get(), stack.env, {});
+        happened = fault.happened();
+    }
+    CHECK(failing > 10);
+    CHECK(next_lane() == before);
+}
+
 TEST_CASE("without memory for secrets or for bouncing, keys, slots and queues are ENOMEM") {
     if (!allocation_counter::available()) {
         MESSAGE("skipped, a sanitizer needs mappings of its own");

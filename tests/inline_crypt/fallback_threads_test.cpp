@@ -102,8 +102,7 @@ TEST_CASE("threads that share two keyslots and a small reserve all finish") {
 }
 
 // Each write may need the whole reserve: bounce memory of their own the queues have none.
-TEST_CASE("with no memory but the reserve, taken in one step or not at all, 64 threads finish their writes" *
-          PROPERTY(45)) {
+TEST_CASE("with no bounce memory but the shared reserve 64 threads finish their writes" * PROPERTY(45)) {
     constexpr unsigned thread_count = 64, writes_each = 4;
     constexpr std::size_t largest_bytes = 256 * 4096;
     shared_stack shared({}, 100);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <mutex>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,11 @@ line_log& all_lines() {
 void note(std::string_view line) noexcept {
     std::fprintf(stderr, "blkcrypto: %.*s\n", static_cast<int>(line.size()), line.data());
     const std::lock_guard lock(all_lines().lock);
-    all_lines().lines.emplace_back(line);
+    try {
+        all_lines().lines.emplace_back(line);
+    } catch (const std::bad_alloc&) {
+        // A test of what happens without memory: the line is on stderr.
+    }
 }
 
 [[maybe_unused]] const log_sink replaced = set_log_sink(&note);

@@ -10,6 +10,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
+#include <functional>
+#include <string_view>
 #include <thread>
 
 using namespace blkcrypto;
@@ -37,6 +40,17 @@ std::vector<std::byte> encrypted(const skcipher& tfm, const std::vector<std::byt
     tfm.crypt(cipher_direction::encrypt, uint256(5), unit_of(unit_bytes), {&segment, 1}, lane);
     return cipher;
 }
+
+// Runs a piece of the test where a thread is about to wait for the lock of add_mode().
+struct overtaking_hooks final : env_hooks {
+    void before_lock(mutex& m, io_context) noexcept override {
+        if (std::string_view(m.kind().name) == "slot_tfms.adding" && on_adding)
+            std::exchange(on_adding, {})();
+    }
+    std::uint64_t order_stamp() noexcept override { return ++stamps; }
+    std::function<void()> on_adding;
+    std::uint64_t stamps = 0;
+};
 
 struct mode_fixture {
     explicit mode_fixture(unsigned num_slots)
@@ -153,6 +167,20 @@ TEST_CASE(
         thread.join();
     CHECK(failed.load() == 0);
     CHECK(second_mode::tfms() == num_slots);
+
+    // Somebody else starts it while we wait for the lock: it keeps the tfms it has.
+    overtaking_hooks hooks;
+    simulated_env late(test_seed(), &hooks);
+    slots = *slot_tfms::make(env, 2, 1);
+    second_mode::allow_tfms(INT_MAX);
+    const skcipher* in_use = nullptr;
+    hooks.on_adding = [&] {
+        CHECK_FALSE(slots->add_mode(env, second));
+        in_use = &slots->tfm({1}, second);
+    };
+    CHECK_FALSE(slots->add_mode(late, second));
+    REQUIRE(in_use != nullptr);
+    CHECK(&slots->tfm({1}, second) == in_use);
 }
 
 TEST_CASE("a mode without a cipher is ENOPKG, said once, and leaves other modes alone" * PROPERTY(34)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/inline_crypt/raced_profile.hpp"
 
+#include "tests/inline_crypt/crypto_profile_checker.hpp"
 #include "tests/support/simulated_env.hpp"
 
 #include <algorithm>
@@ -12,6 +13,13 @@
 namespace blkcrypto::test {
 namespace {
 
+/// When a slot was put, told by the tasks themselves: the profile's own stamps are under test.
+struct put_times {
+    unsigned holders = 0;
+    std::uint64_t began = 0; // the put that began last
+    std::uint64_t ended = 0; // the put that ended last, with no holder left
+};
+
 struct engine_slot {
     const key_request* key = nullptr;
     unsigned users = 0;   // that have seen the key here and not begun to put
@@ -20,8 +28,9 @@ struct engine_slot {
 
 class raced_profile_program final : public explored_program, private crypto_ll_ops {
   public:
-    raced_profile_program(explored_run& run, const race& what, const race_keys& keys)
-        : run_(run), race_(what), keys_(keys), outside_(run.outside()),
+    raced_profile_program(explored_run& run, const race& what, const race_keys& keys,
+                          std::set<std::uint64_t>* ends)
+        : run_(run), race_(what), keys_(keys), ends_(ends), outside_(run.outside()),
           profile_(*crypto_profile::make(run.outside(), {}, what.num_slots, *this)) {
         for (unsigned n = 0; n < what.tasks.size(); ++n)
             askers_.emplace_back(run.environment(n));
@@ -62,6 +71,8 @@ class raced_profile_program final : public explored_program, private crypto_ll_o
     void get_and_put_outside(const key_request& key);
     std::uint64_t digest_of_waiting() const;
     snapshots look_at_slots() const;
+    put_times& time_of_put(env& e, keyslot_index slot);
+    void put(unsigned task, keyslot_index slot);
     void note_idle_slots();
     void check_victim(keyslot_index victim);
     void check_slots_at_end();
@@ -69,7 +80,10 @@ class raced_profile_program final : public explored_program, private crypto_ll_o
     explored_run& run_;
     const race& race_;
     const race_keys& keys_;
+    std::set<std::uint64_t>* const ends_;
     std::array<engine_slot, race::slots_max> slots_{};
+    std::array<put_times, race::slots_max> puts_{}; // only if the race times them
+    std::uint64_t clock_ = 0;
     std::array<bool, race::keys_max> is_bad_{};
     std::array<bool, race::keys_max> is_forgotten_{}; // evicted, and not programmed since
     std::array<bool, explored_tasks_max> is_parked_{};
@@ -126,6 +140,8 @@ void raced_profile_program::get_and_put(unsigned task, const race_op& op) {
     env& e = run_.environment(task);
     granted_[task] = grant.slot.value;
     run_.forget_history(task, mix(4 * op_of_[task] + 2, grant.slot.value));
+    if (race_.times_puts)
+        ++time_of_put(e, grant.slot).holders;
     engine_slot& slot = touch(e, grant.slot);
     ++slot.users;
     if (slot.key != &key && !slot.is_lost)
@@ -136,7 +152,25 @@ void raced_profile_program::get_and_put(unsigned task, const race_op& op) {
     if (slot.key != &key && !slot.is_lost)
         run_.fail("a slot has lost the key that is in use");
     --slot.users;
-    profile_->put_keyslot(e, grant.slot);
+    put(task, grant.slot);
+}
+
+void raced_profile_program::put(unsigned task, keyslot_index slot) {
+    env& e = run_.environment(task);
+    if (!race_.times_puts)
+        return profile_->put_keyslot(e, slot);
+    put_times& times = time_of_put(e, slot);
+    times.began = ++clock_;
+    profile_->put_keyslot(e, slot);
+    (void)time_of_put(e, slot);
+    if (--times.holders == 0)
+        times.ended = ++clock_;
+}
+
+// A look at the clock that all share is a step of its own.
+put_times& raced_profile_program::time_of_put(env& e, keyslot_index slot) {
+    e.before_access(shared_access::update, &clock_, sizeof(clock_));
+    return puts_[slot.value];
 }
 
 void raced_profile_program::evict(unsigned task, const key_request& key) {
@@ -198,12 +232,14 @@ void raced_profile_program::keyslots_lost() noexcept {
 
 std::uint64_t raced_profile_program::digest() const {
     std::uint64_t hash = 0;
-    profile_->visit_state([&](std::uint64_t number) { hash = mix(hash, number); });
+    crypto_profile_checker::visit_state(*profile_, [&](std::uint64_t number) { hash = mix(hash, number); });
     for (const engine_slot& slot : slots_)
         hash = mix(mix(hash, reinterpret_cast<std::uintptr_t>(slot.key)),
                    2 * slot.users + (slot.is_lost ? 1 : 0));
     for (const bool is_forgotten : is_forgotten_)
         hash = mix(hash, is_forgotten ? 1 : 0);
+    for (const put_times& times : puts_)
+        hash = mix(mix(mix(hash, times.holders), times.began), times.ended);
     return mix(hash, digest_of_waiting());
 }
 
@@ -218,7 +254,6 @@ std::optional<std::uint64_t> raced_profile_program::digest_of_guarded(const mute
     return is_profile_lock(m) ? 0 : digest_of_waiting();
 }
 
-// From the moment an eviction has the lock its key is forgotten.
 // From the moment an eviction has the lock its key is forgotten. The wait list is either added to or taken
 // from.
 void raced_profile_program::has_locked(unsigned task, const mutex& m) {
@@ -236,7 +271,7 @@ void raced_profile_program::has_locked(unsigned task, const mutex& m) {
 raced_profile_program::snapshots raced_profile_program::look_at_slots() const {
     snapshots seen{};
     for (unsigned i = 0; i < race_.num_slots; ++i)
-        seen[i] = profile_->look_at({i});
+        seen[i] = crypto_profile_checker::look_at(*profile_, i);
     return seen;
 }
 
@@ -270,11 +305,14 @@ void raced_profile_program::check_victim(keyslot_index victim) {
         return;
     run_.look_at_everything();
     const snapshots now = look_at_slots();
+    const bool times_puts = race_.times_puts && run_.current_task() != chooser::nobody;
     const auto age_of = [&](unsigned i) { return std::pair(now[i].released_at, i); };
     const bool is_wrong = others_that([&](unsigned i) {
         const bool stayed_idle =
             before[i].is_idle() && now[i].is_idle() && before[i].released_at == now[i].released_at;
-        return stayed_idle && age_of(i) < age_of(victim.value);
+        const bool ended_before_a_put_began =
+            times_puts && puts_[i].holders == 0 && puts_[i].ended < puts_[victim.value].began;
+        return stayed_idle && (age_of(i) < age_of(victim.value) || ended_before_a_put_began);
     });
     if (is_wrong)
         run_.fail("the victim is not the slot that was released longest ago");
@@ -289,6 +327,8 @@ void raced_profile_program::has_settled() {
 }
 
 void raced_profile_program::has_ended() {
+    if (ends_ != nullptr)
+        ends_->insert(digest());
     check_slots_at_end();
     if (!run_.failure().empty())
         return;
@@ -304,7 +344,7 @@ void raced_profile_program::has_ended() {
 
 void raced_profile_program::check_slots_at_end() {
     for (unsigned i = 0; i < race_.num_slots; ++i) {
-        const keyslot_snapshot slot = profile_->look_at({i});
+        const keyslot_snapshot slot = crypto_profile_checker::look_at(*profile_, i);
         if (!slot.is_idle() || slot.blank_on_release)
             run_.fail("a slot is not idle at the end");
         if (slot.key != nullptr && (slots_[i].key != slot.key || slots_[i].is_lost))
@@ -357,7 +397,8 @@ std::size_t chain_of(const key_request& key, unsigned num_slots) {
     const auto profile = *crypto_profile::make(e, {}, num_slots, ops);
     const auto state = [&] {
         std::vector<std::uint64_t> numbers;
-        profile->visit_state([&](std::uint64_t number) { numbers.push_back(number); });
+        crypto_profile_checker::visit_state(*profile,
+                                            [&](std::uint64_t number) { numbers.push_back(number); });
         return numbers;
     };
     const auto before = state();
@@ -385,8 +426,10 @@ unsigned race_keys::number_of(const key_request& key) const noexcept {
     return static_cast<unsigned>(std::ranges::find(chosen_, &key) - chosen_.begin());
 }
 
-program_factory raced_profile(const race& what, const race_keys& keys) {
-    return [&](explored_run& run) { return std::make_unique<raced_profile_program>(run, what, keys); };
+program_factory raced_profile(const race& what, const race_keys& keys, std::set<std::uint64_t>* ends) {
+    return [&what, &keys, ends](explored_run& run) {
+        return std::make_unique<raced_profile_program>(run, what, keys, ends);
+    };
 }
 
 } // namespace blkcrypto::test

@@ -10,6 +10,7 @@
 #include "tests/support/explorer.hpp"
 
 #include <compare>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct race {
     unsigned num_slots;
     std::vector<unsigned> programmed; // keys that are in slots already, the one released longest ago first
     std::vector<std::vector<race_op>> tasks;
+    bool times_puts = false; // checks the victim by the tasks' own clock too, which costs many steps
 
     unsigned num_keys() const; // used, and enough to fill the slots with others
 };
@@ -56,7 +58,9 @@ class race_keys {
     std::vector<const nominal_key*> chosen_;
 };
 
-/// Makes the program of a race. Both outlive the exploration.
-program_factory raced_profile(const race& what, const race_keys& keys);
+/// Makes the program of a race. Both outlive the exploration, as does `ends`, which gets a digest of the
+/// state at the end of each execution.
+program_factory raced_profile(const race& what, const race_keys& keys,
+                              std::set<std::uint64_t>* ends = nullptr);
 
 } // namespace blkcrypto::test

@@ -30,17 +30,6 @@ struct refusing_hooks final : env_hooks {
     std::uint64_t stamps = 0;
 };
 
-// Runs a piece of the test where a thread is about to wait for the lock of add_mode().
-struct overtaking_hooks final : env_hooks {
-    void before_lock(mutex& m, io_context) noexcept override {
-        if (std::string_view(m.kind().name) == "slot_tfms.adding" && on_adding)
-            std::exchange(on_adding, {})();
-    }
-    std::uint64_t order_stamp() noexcept override { return ++stamps; }
-    std::function<void()> on_adding;
-    std::uint64_t stamps = 0;
-};
-
 std::unique_ptr<tfm_source> make_source(env& e, unsigned num_slots, unsigned lanes = 1) {
     return *make_keyslot_tfms(e, num_slots, lanes);
 }
@@ -163,21 +152,6 @@ TEST_CASE("a key with equal halves starts, but no tfm takes it, and the keys aro
     CHECK_FALSE(source->evict(env, *weak));
     CHECK_FALSE(source->evict(env, *before.key));
     CHECK_FALSE(source->evict(env, *after.key));
-}
-
-TEST_CASE("a mode that somebody else started while we waited to keeps its tfms") {
-    constexpr crypto_mode mode = crypto_mode::aes_256_xts;
-    overtaking_hooks hooks;
-    simulated_env other(test_seed()), late(test_seed(), &hooks);
-    auto slots = *slot_tfms::make(other, 2, 1);
-    const skcipher* in_use = nullptr;
-    hooks.on_adding = [&] {
-        CHECK_FALSE(slots->add_mode(other, mode));
-        in_use = &slots->tfm({1}, mode);
-    };
-    CHECK_FALSE(slots->add_mode(late, mode));
-    REQUIRE(in_use != nullptr);
-    CHECK(&slots->tfm({1}, mode) == in_use);
 }
 
 TEST_CASE("after a reset no slot holds a key until it is programmed again") {

@@ -3,6 +3,7 @@
 #include "tests/inline_crypt/fallback_stack.hpp"
 #include "tests/inline_crypt/logged_lines.hpp"
 #include "tests/inline_crypt/profile_asker.hpp"
+#include "tests/support/allocation_counter.hpp"
 #include "tests/support/memory_search.hpp"
 #include "tests/support/property.hpp"
 
@@ -113,6 +114,31 @@ TEST_CASE("evicting a key goes to whoever has it") {
     profile->put_keyslot(stack.env, grant.slot);
     CHECK(ops.evictions == 1);
     CHECK_FALSE(evict_key(stack.env, stack.device, nullptr, *key.key));
+}
+
+TEST_CASE("an error of evicting a key is said even if there is no memory to say it with") {
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
+        return;
+    }
+    struct failing_ops final : crypto_ll_ops {
+        std::error_code keyslot_program(const key_request&, keyslot_index,
+                                        acquire_context&) noexcept override {
+            return {};
+        }
+        std::error_code keyslot_evict(env&, const key_request*, keyslot_index) noexcept override {
+            return make_error(EIO);
+        }
+    };
+    fallback_stack stack;
+    failing_ops ops;
+    auto profile = *crypto_profile::make(stack.env, xts_4096_only(), 0, ops);
+    stack.device.claim_native(xts_4096_only(), profile.get());
+    const test_key key = stack.make_key(4096);
+    for (std::uint64_t failing = 0; failing < 4; ++failing) {
+        const allocation_fault fault(failing);
+        CHECK(evict_key(stack.env, stack.device, nullptr, *key.key) == make_error(EIO));
+    }
 }
 
 TEST_CASE("without native encryption and without fallback a bio ends with notsupp" * PROPERTY(15)) {

@@ -70,4 +70,14 @@ class simulated_executor final : public executor, private timer {
     bool armed_ = false;
 };
 
+/// Polls a queue until nothing is in flight, and lets time pass where nothing ends. False if something is
+/// left after many polls.
+template <typename Queue>
+bool drain(Queue& queue, simulated_env& e) {
+    for (int polls = 0; polls < 100'000 && queue.in_flight() != 0; ++polls)
+        if (queue.poll() == 0)
+            e.advance_clock(1000);
+    return queue.in_flight() == 0;
+}
+
 } // namespace blkcrypto::test
