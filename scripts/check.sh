@@ -24,7 +24,7 @@ all=(release dev asan tsan clang coverage format)
 jobs=${JOBS:-$(nproc)}
 logs=$root/build/check
 
-usage() { sed -n '3,19{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,18{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 is_one_of() {
     local wanted=$1 name

@@ -14,6 +14,11 @@ namespace blkcrypto {
 /// Overwrites memory with zeros in a way the compiler may not remove.
 void zeroize(bytes_span memory) noexcept;
 
+/// Clears the vector registers, in which the last copy of a key leaves bytes: whoever saves them next, such
+/// as the dynamic linker at the first call of a function, puts those on the stack. For the end of whatever
+/// copies keys or expands them.
+void wipe_vector_registers() noexcept;
+
 class secret {
   public:
     static constexpr std::size_t capacity = 128;

@@ -116,6 +116,7 @@ std::error_code aes_xts_openssl::setkey(bytes_view key) noexcept {
         for (std::size_t direction = 0; direction < 2; ++direction)
             if (lane.keyed[direction])
                 rekey(lane, direction);
+    wipe_vector_registers();
     return {};
 }
 
@@ -123,6 +124,7 @@ void aes_xts_openssl::rekey(evp_lane& lane, std::size_t direction) const noexcep
     const auto* key = reinterpret_cast<const unsigned char*>(key_.bytes().data());
     require(EVP_CipherInit_ex(lane.contexts[direction].get(), nullptr, nullptr, key, nullptr, -1));
     lane.keyed[direction] = true;
+    wipe_vector_registers();
 }
 
 void aes_xts_openssl::crypt_units(cipher_direction direction, const uint256& first_iv,

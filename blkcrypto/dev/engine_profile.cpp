@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace blkcrypto {
 namespace {
@@ -44,6 +45,10 @@ std::string place_of(std::string_view text, std::size_t byte) {
     const auto line = 1 + std::ranges::count(before, '\n');
     const auto column = before.size() - (before.rfind('\n') + 1) + 1; // npos + 1 is 0
     return "line " + std::to_string(line) + ", column " + std::to_string(column);
+}
+
+bool is_control_character(char c) {
+    return static_cast<unsigned char>(c) < ' ' || c == '\x7f';
 }
 
 // Reads the fields of one JSON object; remembers the first thing that is wrong with it.
@@ -91,6 +96,8 @@ class profile_reader {
             wrong(field, "a name is needed");
             return {};
         }
+        if (std::ranges::any_of(found->get_ref<const std::string&>(), is_control_character))
+            wrong(field, "it has characters that cannot be shown");
         return found->get<std::string>();
     }
 
@@ -170,9 +177,19 @@ result<engine_profile> parse_engine_profile(std::string_view json, std::string& 
     why.clear();
     engine_profile profile;
     try {
-        const auto object = nlohmann::json::parse(json);
+        std::set<std::string> fields;
+        std::string twice;
+        const auto note_fields = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+            if (depth == 1 && event == nlohmann::json::parse_event_t::key &&
+                !fields.insert(parsed.get<std::string>()).second)
+                twice = parsed.get<std::string>();
+            return true;
+        };
+        const auto object = nlohmann::json::parse(json, note_fields);
         if (!object.is_object())
             why = "a JSON object is needed";
+        else if (!twice.empty())
+            why = "field \"" + twice + "\": it is there twice";
         else if (profile_reader(object, why).read(profile))
             return profile;
     } catch (const nlohmann::json::parse_error& malformed) {

@@ -96,6 +96,7 @@ std::error_code slot_tfms::key_tfm(const key_request& key, keyslot_index slot, E
     if (!error)
         error = tfms_[mode_index(mode)][slot.value]->setkey(scratch_key_.bytes());
     scratch_key_.wipe();
+    wipe_vector_registers();
     keyed = mode;
     if (error)
         blank(slot);

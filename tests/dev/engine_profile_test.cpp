@@ -99,6 +99,10 @@ TEST_CASE("a profile that is wrong is refused by the name of the field") {
     };
     const wrong_profile wrong[] = {
         {R"({"keyslots": 1, "dun_bytes": 8, "modes": {"aes-256-xts": [512]}})", "\"name\""},
+        {R"({"name": "x\u001b[31m", "keyslots": 1, "dun_bytes": 8, "modes": {"aes-256-xts": [512]}})",
+         "\"name\""},
+        {R"({"name": "x", "keyslots": 1, "keyslots": 0, "dun_bytes": 8, "modes": {"aes-256-xts": [512]}})",
+         "\"keyslots\""},
         {R"({"name": "x", "keyslots": -1, "dun_bytes": 8, "modes": {"aes-256-xts": [512]}})", "\"keyslots\""},
         {R"({"name": "x", "keyslots": 9999, "dun_bytes": 8, "modes": {"aes-256-xts": [512]}})",
          "\"keyslots\""},

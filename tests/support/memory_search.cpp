@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/memory_search.hpp"
 
+#include "blkcrypto/base/secret.hpp"
+
 #include <algorithm>
 #include <cstdio>
 #include <fcntl.h>
@@ -121,6 +123,7 @@ std::vector<masked_pattern> masked_pieces(bytes_view bytes) {
     std::vector<masked_pattern> pieces;
     for (std::size_t at = 0; at + piece_bytes <= bytes.size(); at += piece_bytes)
         pieces.emplace_back(bytes.subspan(at, piece_bytes));
+    wipe_vector_registers(); // what was copied here is not to be found as a copy of its owner's
     return pieces;
 }
 
