@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What differs between generations of the kernel as far as somebody can see it from outside, in one place.
-// The default is the newest. A queue and a fallback that belong together are given the same one.
+// The default is the newest. A queue, a fallback and a tfm source that belong together are given the same
+// one; each takes from it what is its own.
 
 #include "blkcrypto/base/status.hpp"
 

@@ -5,6 +5,7 @@
 #include "tests/support/test_seed.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <doctest/doctest.h>
 #include <fstream>
@@ -86,6 +87,36 @@ TEST_CASE("a move leaves no copy behind and its source empty") {
     CHECK(test::count_in_memory(pieces) == 0);
     CHECK(test::count_in_memory(other_pieces) == 4);
 }
+
+#if defined(__x86_64__)
+// What a register holds after it was given `key` and wiped. Nothing between the three uses a register so
+// high.
+std::array<std::byte, 16> xmm15_after_wipe(const std::array<std::byte, 16>& key) {
+    std::array<std::byte, 16> left;
+    asm volatile("movdqu %0, %%xmm15" ::"m"(key) : "xmm15");
+    wipe_vector_registers();
+    asm volatile("movdqu %%xmm15, %0" : "=m"(left));
+    return left;
+}
+
+[[gnu::target("avx512f")]] std::array<std::byte, 64> zmm31_after_wipe(const std::array<std::byte, 64>& key) {
+    std::array<std::byte, 64> left;
+    asm volatile("vmovdqu64 %0, %%zmm31" ::"m"(key) : "xmm31");
+    wipe_vector_registers();
+    asm volatile("vmovdqu64 %%zmm31, %0" : "=m"(left));
+    return left;
+}
+
+TEST_CASE("wiped vector registers hold nothing") {
+    std::array<std::byte, 64> key;
+    key.fill(std::byte{0xa5});
+    std::array<std::byte, 16> piece;
+    piece.fill(std::byte{0xa5});
+    CHECK(xmm15_after_wipe(piece) == std::array<std::byte, 16>{});
+    if (__builtin_cpu_supports("avx512f"))
+        CHECK(zmm31_after_wipe(key) == std::array<std::byte, 64>{});
+}
+#endif
 
 TEST_CASE("a secret holds at most its capacity") {
     CHECK(secret::make(secret::capacity).has_value());
