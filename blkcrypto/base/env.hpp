@@ -170,9 +170,9 @@ class env : public executor {
     virtual unsigned run_ready() noexcept = 0;
 
     /// Blocks the owning thread until something was posted, a timer is due or a source has events. Not while
-    /// it has completions that were collected and not run: their queue has to be polled first.
+    /// something is due: the queue it is due in has to be polled first.
     void sleep() noexcept {
-        if (!has_collected())
+        if (!has_due())
             do_sleep();
     }
 
@@ -196,15 +196,16 @@ class env : public executor {
 #endif
     }
 
-    /// Completions that were collected on this thread and not run yet: while there are any, nobody may sleep.
-    void add_collected(unsigned count) noexcept {
-        collected_ += count;
+    /// What the thread's queues have to do at their next poll: completions that were collected and not run,
+    /// requests that were gathered and not started. While there are any, it may not sleep.
+    void add_due(unsigned count) noexcept {
+        due_ += count;
     }
-    void remove_collected(unsigned count) noexcept {
-        collected_ -= count;
+    void remove_due(unsigned count) noexcept {
+        due_ -= count;
     }
-    bool has_collected() const noexcept {
-        return collected_ != 0;
+    bool has_due() const noexcept {
+        return due_ != 0;
     }
 
     env_hooks* hooks() const noexcept {
@@ -238,7 +239,7 @@ class env : public executor {
     friend class io_context_scope;
     env_hooks* hooks_;
     io_context context_ = io_context::kernel;
-    unsigned collected_ = 0;
+    unsigned due_ = 0;
 };
 
 /// As memalloc_noio_save() and its like: narrows the I/O context for a scope.

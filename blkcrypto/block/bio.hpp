@@ -162,6 +162,14 @@ class bio_list {
         (head_ == nullptr ? head_ : tail_->next_) = &b;
         tail_ = &b;
     }
+    void push_front(bio& b) noexcept {
+        b.next_ = head_;
+        if (head_ == nullptr)
+            tail_ = &b;
+        head_ = &b;
+    }
+    bio* front() const noexcept { return head_; }
+    static bio* after(const bio& b) noexcept { return b.next_; }
     bio* pop() noexcept {
         bio* first = head_;
         if (first != nullptr)

@@ -34,6 +34,7 @@ struct queue_options {
     unsigned depth = 128;                    // bios in flight at full speed
     std::uint32_t io_size_bytes = 128 << 10; // the largest usual bio, for sizing bounce memory
     std::uint64_t bounce_bytes = 8 << 20;    // bounce memory is min(depth x io_size_bytes, this)
+    bool nomerges = false;                   // every bio is a request of its own (queue/nomerges in sysfs)
     kernel_generation kernel = {};           // whose rules apply to misaligned bios
 };
 
@@ -44,7 +45,7 @@ class completion_list {
 
     void push(bio& ended) noexcept {
         ended_.push(ended);
-        env_.add_collected(1);
+        env_.add_due(1);
     }
 
     /// Runs the end_io of what is in the list now, not of what is added meanwhile. The number run.
@@ -55,7 +56,7 @@ class completion_list {
             b->end();
             ++count;
         }
-        env_.remove_collected(count);
+        env_.remove_due(count);
         return count;
     }
 
@@ -88,6 +89,7 @@ class block_queue {
 
     unsigned in_flight() const noexcept { return in_flight_; }
     env& environment() const noexcept { return env_; }
+    const queue_limits& limits() const noexcept { return limits_; }
 
     /// What submit() would say of the flags, the place and the size of a bio: for who turns it into others,
     /// all of it or nothing.
@@ -118,8 +120,6 @@ class block_queue {
     virtual void do_submit(bio& b) noexcept = 0;
     /// Pushes out what is gathered and collects what ended.
     virtual void do_poll() noexcept = 0;
-
-    const queue_limits& limits() const noexcept { return limits_; }
 
     void complete(bio& b, blk_status outcome) noexcept {
         b.set_status(outcome);

@@ -2,6 +2,7 @@
 #include "blkcrypto/dev/uring_file_device.hpp"
 
 #include "blkcrypto/base/mempool.hpp"
+#include "blkcrypto/block/request.hpp"
 #include "blkcrypto/dev/uring_loop.hpp"
 
 #include <algorithm>
@@ -111,12 +112,12 @@ enum class zeroing : std::uint8_t { zero_range, punch_hole, write };
 /// What an op does next: bring the disk's cache to the disk, change what the file has allocated, or transfer.
 enum class file_step : std::uint8_t { sync, allocate, transfer };
 
-/// One bio on its way: an fsync, an fallocate, a transfer, or the first and then the last.
-class file_op final : public uring_op {
+/// One request on its way: an fsync, an fallocate, a transfer, or the first and then the last.
+class file_op final : public uring_op, public request {
   public:
     explicit file_op(file_queue& queue) noexcept : queue_(queue) {}
 
-    void start(bio& b) noexcept;
+    void start() noexcept;
     void prepare(io_uring_sqe& sqe) noexcept override;
     void complete(int res) noexcept override;
 
@@ -128,9 +129,10 @@ class file_op final : public uring_op {
     void synced() noexcept;
     void transferred(std::uint32_t bytes) noexcept;
     void try_again(blk_status otherwise) noexcept;
+    void finish(blk_status outcome) noexcept;
 
     file_queue& queue_;
-    bio* bio_ = nullptr;
+    const bio* bio_ = nullptr; // the whole of the request
     transfer_place at_;
     iovec_list memory_;
     unsigned stalls_ = 0;
@@ -146,7 +148,7 @@ class file_queue final : public block_queue {
                const image_file& file, result_filter* faults, std::unique_ptr<uring_loop> loop,
                unsigned depth)
         : block_queue(device, environment, options), file_(file), faults_(faults), loop_(std::move(loop)),
-          ops_(depth, *this) {
+          ops_(depth, *this), plug_(environment, {limits().request_bytes_max, options.nomerges}) {
         loop_->use_files(std::array{file.buffered.get(), file.direct.get()});
     }
 
@@ -158,26 +160,49 @@ class file_queue final : public block_queue {
     zeroing& way_to_zero() noexcept { return way_to_zero_; }
     int filtered(int res) noexcept { return faults_ == nullptr ? res : faults_->filter_result(res); }
 
-    void finish(file_op& op, bio& b, blk_status outcome) noexcept {
-        block_queue::complete(b, outcome);
+    /// What the request had moved is well, whatever happened after.
+    void finish(file_op& op, std::uint32_t moved_bytes, blk_status outcome) noexcept {
+        op.take_parts(moved_bytes, [&](bio& part, bool moved) {
+            block_queue::complete(part, moved ? blk_status::ok : outcome);
+        });
         some_ended_ = true;
         ops_.put(op);
-        if (bio* next = waiting_.pop())
-            do_submit(*next);
     }
 
   private:
     void do_submit(bio& b) noexcept override {
+        if (!try_gather(b))
+            waiting_.push(b);
+    }
+
+    bool try_gather(bio& b) noexcept {
+        if (plug_.try_merge(b))
+            return true;
         file_op* const op = ops_.try_get();
         if (op == nullptr)
-            waiting_.push(b);
-        else
-            op->start(b);
+            return false;
+        op->begin(b);
+        plug_.add(*op);
+        return true;
+    }
+
+    void unplug() noexcept {
+        while (request* const next = plug_.take())
+            static_cast<file_op*>(next)->start();
+    }
+
+    void start_waiting() noexcept {
+        while (bio* const first = waiting_.pop())
+            if (!try_gather(*first))
+                return waiting_.push_front(*first);
     }
 
     void do_poll() noexcept override {
         some_ended_ = false;
+        unplug();
         loop_->reap();
+        start_waiting();
+        unplug();
         // An op that goes on is the only news, and the caller may now sleep: it must be on its way.
         if (!some_ended_)
             loop_->push_out();
@@ -187,12 +212,14 @@ class file_queue final : public block_queue {
     result_filter* const faults_;
     const std::unique_ptr<uring_loop> loop_;
     mempool<file_op> ops_;
+    plug plug_;
     bio_list waiting_;                          // for an op
     zeroing way_to_zero_ = zeroing::zero_range; // the best one the filesystem has not refused
     bool some_ended_ = false;
 };
 
-void file_op::start(bio& b) noexcept {
+void file_op::start() noexcept {
+    const bio& b = whole();
     bio_ = &b;
     at_ = {to_bytes(b.iter.start).value, b.iter.size_bytes, b.iter.index, b.iter.done_bytes};
     stalls_ = 0;
@@ -236,7 +263,7 @@ void file_op::prepare_allocate(io_uring_sqe& sqe) noexcept {
 // may be less than a block of the device below.
 void file_op::allocation_refused(bool for_good) noexcept {
     if (bio_->op == bio_op::discard)
-        return queue_.finish(*this, *bio_, blk_status::notsupp);
+        return finish(blk_status::notsupp);
     zeroing_ = for_good && zeroing_ == zeroing::zero_range ? zeroing::punch_hole : zeroing::write;
     if (for_good)
         queue_.way_to_zero() = std::max(queue_.way_to_zero(), zeroing_);
@@ -290,36 +317,42 @@ void file_op::complete(int res) noexcept {
         return try_again(blk_status::inval);
     }
     if (res < 0)
-        return queue_.finish(*this, *bio_, to_blk_status(-res));
+        return finish(to_blk_status(-res));
     if (step_ == file_step::sync)
         return synced();
     if (step_ == file_step::allocate)
-        return queue_.finish(*this, *bio_, blk_status::ok);
+        return finish(blk_status::ok);
     transferred(static_cast<std::uint32_t>(res));
 }
 
 void file_op::try_again(blk_status otherwise) noexcept {
     if (++stalls_ > stalls_max)
-        return queue_.finish(*this, *bio_, otherwise);
+        return finish(otherwise);
     queue_.loop().submit(*this);
+}
+
+void file_op::finish(blk_status outcome) noexcept {
+    queue_.finish(*this,
+                  outcome == blk_status::ok ? bio_->iter.size_bytes : bio_->iter.size_bytes - at_.left_bytes,
+                  outcome);
 }
 
 void file_op::synced() noexcept {
     step_ = file_step::transfer;
     stalls_ = 0;
     if (!bio_->has_data())
-        return queue_.finish(*this, *bio_, blk_status::ok);
+        return finish(blk_status::ok);
     queue_.loop().submit(*this);
 }
 
 // Nothing at all: the end of a file that has become shorter.
 void file_op::transferred(std::uint32_t bytes) noexcept {
     if (bytes == 0)
-        return queue_.finish(*this, *bio_, blk_status::ioerr);
+        return finish(blk_status::ioerr);
     stalls_ = 0;
     at_.advance(bio_->segments, bytes);
     if (at_.left_bytes == 0)
-        return queue_.finish(*this, *bio_, blk_status::ok);
+        return finish(blk_status::ok);
     queue_.loop().submit(*this);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/block/merge.hpp"
+#include "blkcrypto/block/request.hpp"
 #include "tests/block/block_cases.hpp"
 #include "tests/support/property.hpp"
 
@@ -15,8 +16,17 @@ struct neighbours {
         next.prepare(bio_op::write, sector{88}, data.segments, told);
     }
     one_segment data{4096};
-    // What the two are as one request, if they merge.
-    bool merge() const { return merged_run(front).append(next); }
+    // Whether the rules, and a request that does what they say, take the two together: from the back if
+    // `front` is there first, else from the front.
+    bool merge() {
+        const bool mergeable = bio_mergeable(front, next);
+        request back, before;
+        back.begin(front);
+        before.begin(next);
+        CHECK(back.try_merge(next, UINT32_MAX) == mergeable);
+        CHECK(before.try_merge(front, UINT32_MAX) == mergeable);
+        return mergeable;
+    }
 
     counting_end_io told;
     bio front, next;
@@ -62,7 +72,7 @@ TEST_CASE("contexts do not merge over the wrap of the DUN") {
 TEST_CASE("plain neighbours merge if the operation is the same and moves data, without flush or fua") {
     neighbours n;
     CHECK(n.merge());
-    CHECK_FALSE(merged_run(n.next).append(n.front));
+    CHECK_FALSE(bio_mergeable(n.next, n.front));
     n.next.op = bio_op::read;
     CHECK_FALSE(n.merge());
     n.front.op = bio_op::read;
@@ -86,9 +96,9 @@ TEST_CASE("bios that are not adjacent, or larger together than a bio can be, do 
     CHECK_FALSE(n.merge());
     n.front.iter.size_bytes = UINT32_MAX - 4095;
     n.next.iter.start = sector{80 + (n.front.iter.size_bytes >> sector_bits)};
-    CHECK_FALSE(n.merge());
+    CHECK_FALSE(bio_mergeable(n.front, n.next));
     n.next.iter.size_bytes = 3584;
-    CHECK(n.merge());
+    CHECK(bio_mergeable(n.front, n.next));
 }
 
 TEST_CASE("bios merge only with the same key pointer and a DUN that goes on, equal keys never" *
@@ -99,15 +109,12 @@ TEST_CASE("bios merge only with the same key pointer and a DUN that goes on, equ
     n.front.set_crypt_ctx(*key, dun(20));
     n.next.set_crypt_ctx(*key, dun(28));
     CHECK(n.merge());
-    CHECK(merged_run(n.next).prepend(n.front));
     for (const std::uint64_t other : {20U, 27U, 29U}) {
         n.next.set_crypt_ctx(*key, dun(other));
         CHECK_FALSE(n.merge());
-        CHECK_FALSE(merged_run(n.next).prepend(n.front));
     }
     n.next.set_crypt_ctx(*twin, dun(28));
     CHECK_FALSE(n.merge());
-    CHECK_FALSE(merged_run(n.next).prepend(n.front));
 }
 
 TEST_CASE("plain and encrypted never merge, whichever comes first" * PROPERTY(9)) {
@@ -115,11 +122,9 @@ TEST_CASE("plain and encrypted never merge, whichever comes first" * PROPERTY(9)
     neighbours n;
     n.front.set_crypt_ctx(*key, dun(20));
     CHECK_FALSE(n.merge());
-    CHECK_FALSE(merged_run(n.next).prepend(n.front));
     n.front.crypt = {};
     n.next.set_crypt_ctx(*key, dun(28));
     CHECK_FALSE(n.merge());
-    CHECK_FALSE(merged_run(n.next).prepend(n.front));
 }
 
 TEST_CASE("a front merge adopts the DUN of the bio, a back merge keeps that of the request" * PROPERTY(10)) {
@@ -127,19 +132,17 @@ TEST_CASE("a front merge adopts the DUN of the bio, a back merge keeps that of t
     neighbours n;
     n.front.set_crypt_ctx(*key, dun(20));
     n.next.set_crypt_ctx(*key, dun(28));
-    merged_run back(n.front);
-    REQUIRE(back.append(n.next));
-    merged_run front(n.next);
-    REQUIRE(front.prepend(n.front));
-    merged_run requests(n.front);
-    REQUIRE(requests.append(merged_run(n.next)));
-    for (const merged_run& run : {back, front, requests}) {
-        CHECK(run.start() == sector{80});
-        CHECK(run.size_bytes() == 8192);
-        CHECK(run.crypt().key == key.get());
-        CHECK(run.crypt().first_dun == dun(20));
+    request back, front;
+    back.begin(n.front);
+    REQUIRE(back.try_merge(n.next, UINT32_MAX));
+    front.begin(n.next);
+    REQUIRE(front.try_merge(n.front, UINT32_MAX));
+    for (const request* merged : {&back, &front}) {
+        const bio& whole = merged->whole();
+        CHECK(merged->is_merged());
+        CHECK(whole.iter.start == sector{80});
+        CHECK(whole.iter.size_bytes == 8192);
+        CHECK(whole.crypt.key == key.get());
+        CHECK(whole.crypt.first_dun == dun(20));
     }
-    // What does not merge leaves the request as it was.
-    REQUIRE_FALSE(back.append(n.next));
-    CHECK(back.size_bytes() == 8192);
 }

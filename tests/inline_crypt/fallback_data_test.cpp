@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is on the device after writes, and in memory after reads.
-#include "blkcrypto/block/merge.hpp"
+#include "blkcrypto/block/request.hpp"
 #include "tests/inline_crypt/fallback_stack.hpp"
 #include "tests/support/property.hpp"
 
@@ -195,28 +195,25 @@ TEST_CASE("a merged request leaves the ciphertext of its parts" * PROPERTY(11)) 
     const test_key key = parts.make_key();
     REQUIRE_FALSE(start_using_key(merged.env, merged.device, merged.fallback.get(), *key.key));
     std::vector<std::unique_ptr<test_io>> ios;
-    std::vector<bio_vec> segments;
     std::uint64_t start = 24;
     dun at(uint256(UINT64_MAX - 2, 7, 0, 0));
     for (const std::size_t units : {2U, 1U, 3U, 1U}) {
         ios.push_back(parts.make_write(start, units * 4096, key, at));
-        const auto memory = ios.back()->memory.segments();
-        segments.insert(segments.end(), memory.begin(), memory.end());
         start += units * 8;
         at += units;
     }
-    merged_run run(ios[1]->request);
-    REQUIRE(run.prepend(ios[0]->request));
-    REQUIRE(run.append(ios[2]->request));
-    REQUIRE(run.append(ios[3]->request));
-    for (const auto& io : ios)
-        REQUIRE(parts.run(*io));
+    request run;
+    run.begin(ios[1]->request);
+    for (const std::size_t other : {0U, 2U, 3U})
+        REQUIRE(run.try_merge(ios[other]->request, UINT32_MAX));
     auto whole = merged.make_io(bio_op::write, 0, 0);
-    whole->request.prepare(bio_op::write, run.start(), segments, *whole);
-    whole->request.crypt = run.crypt();
+    whole->request.clone_from(run.whole(), *whole);
     REQUIRE(merged.run(*whole));
     CHECK(whole->ended_with(blk_status::ok));
-    CHECK(merged.on_device(24, run.size_bytes()) == parts.on_device(24, run.size_bytes()));
+    run.take_parts(0, [](bio&, bool) {});
+    for (const auto& io : ios)
+        REQUIRE(parts.run(*io));
+    CHECK(merged.on_device(24, 7 * 4096) == parts.on_device(24, 7 * 4096));
 }
 
 TEST_CASE("a write never modifies its source, not even memory that cannot be written to" * PROPERTY(36)) {
