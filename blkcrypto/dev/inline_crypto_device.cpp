@@ -2,6 +2,7 @@
 #include "blkcrypto/dev/inline_crypto_device.hpp"
 
 #include "blkcrypto/base/mempool.hpp"
+#include "blkcrypto/block/request.hpp"
 #include "blkcrypto/inline_crypt/bounce_pool.hpp"
 
 #include <algorithm>
@@ -15,17 +16,18 @@ constexpr allocation_class queue_memory{"inline_crypto_queue"};
 constexpr resource_class command_pool{"inline_crypto_queue.commands"};
 constexpr resource_class engine_memory{"inline_crypto_queue.memory"};
 
-// One thread's way in. A write gets memory, then a keyslot, is encrypted on the engine piece by piece and
-// goes to the lower device; a read gets a keyslot, comes from the lower device and is decrypted on the
-// engine. The slot is held to the end, as a request holds it in hardware. Bios without a context pass
-// through.
+// One thread's way in. Bios are gathered until the next poll and merged into requests, each a command. A
+// write gets memory, then a keyslot, is encrypted on the engine piece by piece and goes to the lower device;
+// a read gets a keyslot, comes from the lower device and is decrypted on the engine. The slot is held to the
+// end, as a request holds it in hardware. Requests without a context pass through.
 class inline_crypto_queue final : public block_queue {
   public:
     inline_crypto_queue(block_device& device, crypto_engine& engine, std::unique_ptr<block_queue> lower,
                         const queue_options& options, bounce_pool&& memory)
         : block_queue(device, lower->environment(), options), engine_(engine), lower_(std::move(lower)),
           memory_(std::move(memory)), memory_buffer_(lower_->register_buffer(memory_.region())),
-          commands_(std::max(options.depth, 1U), *this), batch_(*this) {}
+          commands_(std::max(options.depth, 1U), *this),
+          plug_(lower_->environment(), {limits().request_bytes_max, options.nomerges}), batch_(*this) {}
 
     ~inline_crypto_queue() override { assert(in_flight() == 0 && pools_are_whole()); }
 
@@ -36,7 +38,7 @@ class inline_crypto_queue final : public block_queue {
     }
 
   private:
-    struct command final : waiter, bio_end_io {
+    struct command final : waiter, bio_end_io, request {
         explicit command(inline_crypto_queue& q) : waiter(q.environment()), queue(q), delay(*this) {}
         void run(unsigned) noexcept override { queue.retry(*this); }
         void end_io(bio&) noexcept override { queue.lower_ended(*this); }
@@ -48,7 +50,6 @@ class inline_crypto_queue final : public block_queue {
         };
 
         inline_crypto_queue& queue;
-        bio* source = nullptr;
         keyslot_index slot = no_keyslot;
         bool holds_slot = false;
         bvec_iter at; // the first data unit not yet crypted
@@ -77,7 +78,10 @@ class inline_crypto_queue final : public block_queue {
 
     void do_submit(bio& b) noexcept override;
     void do_poll() noexcept override;
-    void start(command& c, bio& source) noexcept;
+    bool try_gather(bio& source) noexcept;
+    void gather_waiting_sources() noexcept;
+    void unplug() noexcept;
+    void start(command& c) noexcept;
     bool try_start_write(command& c) noexcept;
     void get_slot(command& c) noexcept;
     void have_slot(command& c) noexcept;
@@ -96,6 +100,7 @@ class inline_crypto_queue final : public block_queue {
     bounce_pool memory_; // stands for the engine's own: hardware encrypts on the way to the medium
     buffer_id memory_buffer_;
     mempool<command> commands_;
+    plug plug_;                // commands
     bio_list waiting_sources_; // for a command
     task_list waiting_writes_; // commands, for memory
     task_list for_engine_;     // commands of the next batch
@@ -104,16 +109,37 @@ class inline_crypto_queue final : public block_queue {
 };
 
 void inline_crypto_queue::do_submit(bio& b) noexcept {
-    command* free_command = waiting_sources_.empty() ? commands_.try_get() : nullptr;
-    if (free_command == nullptr) {
+    if (!waiting_sources_.empty() || !try_gather(b)) {
         environment().reached(hook_point::wait_begin, command_pool);
-        return waiting_sources_.push(b);
+        waiting_sources_.push(b);
     }
-    start(*free_command, b);
 }
 
-void inline_crypto_queue::start(command& c, bio& source) noexcept {
-    c.source = &source;
+bool inline_crypto_queue::try_gather(bio& source) noexcept {
+    if (plug_.try_merge(source))
+        return true;
+    command* const free_command = commands_.try_get();
+    if (free_command == nullptr)
+        return false;
+    free_command->begin(source);
+    plug_.add(*free_command);
+    return true;
+}
+
+// They start at the next poll, which the plug sees to.
+void inline_crypto_queue::gather_waiting_sources() noexcept {
+    while (bio* const first = waiting_sources_.pop())
+        if (!try_gather(*first))
+            return waiting_sources_.push_front(*first);
+}
+
+void inline_crypto_queue::unplug() noexcept {
+    while (request* const next = plug_.take())
+        start(static_cast<command&>(*next));
+}
+
+void inline_crypto_queue::start(command& c) noexcept {
+    const bio& source = c.whole();
     c.holds_slot = false;
     c.chunk = {};
     c.at = source.iter;
@@ -134,7 +160,7 @@ void inline_crypto_queue::start(command& c, bio& source) noexcept {
 // Memory before the slot: nobody holds a slot while it waits for memory.
 bool inline_crypto_queue::try_start_write(command& c) noexcept {
     c.chunk =
-        memory_.try_get(c.at.size_bytes, std::min(c.at.size_bytes, c.source->crypt.unit_size().bytes()));
+        memory_.try_get(c.at.size_bytes, std::min(c.at.size_bytes, c.whole().crypt.unit_size().bytes()));
     if (!c.chunk)
         return false;
     get_slot(c);
@@ -142,9 +168,9 @@ bool inline_crypto_queue::try_start_write(command& c) noexcept {
 }
 
 void inline_crypto_queue::get_slot(command& c) noexcept {
-    c.source->enter_stage(bio_stage::tfm_wait, environment());
-    acquire_context asker{environment(), c, counters_, c.source->stamps};
-    const keyslot_grant grant = engine_.profile().get_keyslot(*c.source->crypt.key, asker);
+    c.enter_stage(bio_stage::tfm_wait, environment());
+    acquire_context asker{environment(), c, counters_, c.whole().stamps};
+    const keyslot_grant grant = engine_.profile().get_keyslot(*c.whole().crypt.key, asker);
     if (grant.outcome == acquire_outcome::parked)
         return give_memory_back(c);
     if (grant.outcome == acquire_outcome::failed)
@@ -155,10 +181,10 @@ void inline_crypto_queue::get_slot(command& c) noexcept {
 }
 
 void inline_crypto_queue::have_slot(command& c) noexcept {
-    if (c.source->op != bio_op::read)
+    if (c.whole().op != bio_op::read)
         return encrypt_next_piece(c);
-    c.source->enter_stage(bio_stage::storage, environment());
-    c.lower.clone_from(*c.source, c);
+    c.enter_stage(bio_stage::storage, environment());
+    c.lower.clone_from(c.whole(), c);
     c.lower.crypt = {};
     c.lower.stamps = nullptr;
     lower_->submit(c.lower);
@@ -166,7 +192,7 @@ void inline_crypto_queue::have_slot(command& c) noexcept {
 
 void inline_crypto_queue::retry(command& c) noexcept {
     const io_context_scope noio(environment(), io_context::noio);
-    if (c.source->op == bio_op::read) {
+    if (c.whole().op == bio_op::read) {
         get_slot(c);
     } else if (!try_start_write(c)) {
         environment().reached(hook_point::wait_begin, engine_memory);
@@ -177,13 +203,13 @@ void inline_crypto_queue::retry(command& c) noexcept {
 }
 
 void inline_crypto_queue::encrypt_next_piece(command& c) noexcept {
-    c.source->enter_stage(bio_stage::cipher, environment());
+    c.enter_stage(bio_stage::cipher, environment());
     c.piece_bytes = std::min(c.at.size_bytes, c.chunk.size_bytes);
     c.segment = {c.chunk.data, c.piece_bytes, memory_buffer_};
-    const bool is_first = c.at.size_bytes == c.source->iter.size_bytes;
+    const bool is_first = c.at.size_bytes == c.whole().iter.size_bytes;
     c.lower.prepare(bio_op::write, c.at.start, {&c.segment, 1}, c);
-    c.lower.fua = c.source->fua;
-    c.lower.preflush = c.source->preflush && is_first;
+    c.lower.fua = c.whole().fua;
+    c.lower.preflush = c.whole().preflush && is_first;
     for_engine_.push(c);
 }
 
@@ -205,7 +231,7 @@ void inline_crypto_queue::run_on_engine(unsigned worker) noexcept {
         crypto_engine::batch_scope batch(engine_, worker);
         while (task* next = batch_.commands.pop()) {
             command& c = static_cast<command&>(*next);
-            c.outcome = batch.crypt({*c.source, c.slot, c.at, c.at_dun, c.piece_bytes, c.chunk.data});
+            c.outcome = batch.crypt({c.whole(), c.slot, c.at, c.at_dun, c.piece_bytes, c.chunk.data});
             done.push(c);
         }
     }
@@ -229,18 +255,18 @@ void inline_crypto_queue::back_from_engine() noexcept {
 }
 
 void inline_crypto_queue::engine_done(command& c) noexcept {
-    if (c.source->op == bio_op::read || c.outcome != blk_status::ok)
+    if (c.whole().op == bio_op::read || c.outcome != blk_status::ok)
         return finish(c, c.outcome);
-    c.source->enter_stage(bio_stage::storage, environment());
+    c.enter_stage(bio_stage::storage, environment());
     lower_->submit(c.lower);
 }
 
 void inline_crypto_queue::lower_ended(command& c) noexcept {
-    if (c.lower.status != blk_status::ok || !c.source->crypt)
+    if (c.lower.status != blk_status::ok || !c.whole().crypt)
         return finish(c, c.lower.status);
-    if (c.source->op != bio_op::read)
+    if (c.whole().op != bio_op::read)
         return c.at.size_bytes == 0 ? finish(c, blk_status::ok) : encrypt_next_piece(c);
-    c.source->enter_stage(bio_stage::cipher, environment());
+    c.enter_stage(bio_stage::cipher, environment());
     c.piece_bytes = c.at.size_bytes;
     for_engine_.push(c);
 }
@@ -250,7 +276,7 @@ void inline_crypto_queue::finish(command& c, blk_status outcome) noexcept {
     if (c.holds_slot)
         engine_.profile().put_keyslot(environment(), c.slot);
     give_memory_back(c);
-    complete(*c.source, outcome);
+    c.take_parts(0, [&](bio& source, bool) { complete(source, outcome); });
     commands_.put(c);
 }
 
@@ -260,6 +286,7 @@ void inline_crypto_queue::give_memory_back(command& c) noexcept {
 }
 
 void inline_crypto_queue::do_poll() noexcept {
+    unplug();
     lower_->poll();
     while (task* first = waiting_writes_.pop()) {
         command& c = static_cast<command&>(*first);
@@ -268,12 +295,8 @@ void inline_crypto_queue::do_poll() noexcept {
             break;
         }
     }
-    while (!waiting_sources_.empty()) {
-        command* free_command = commands_.try_get();
-        if (free_command == nullptr)
-            break;
-        start(*free_command, *waiting_sources_.pop());
-    }
+    if (!waiting_sources_.empty())
+        gather_waiting_sources();
     ring_doorbell();
 }
 

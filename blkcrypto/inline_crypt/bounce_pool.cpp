@@ -18,6 +18,11 @@ std::size_t order_for(std::uint32_t bytes) {
            bounce_pool::chunk_bits_min;
 }
 
+std::uint32_t pages_for(std::uint32_t bytes) {
+    constexpr std::uint32_t page_mask = (1U << bounce_pool::chunk_bits_min) - 1;
+    return (bytes >> bounce_pool::chunk_bits_min) + ((bytes & page_mask) != 0 ? 1 : 0);
+}
+
 } // namespace
 
 result<bounce_pool> bounce_pool::make(std::uint64_t bytes) {
@@ -66,21 +71,42 @@ bounce_pool::~bounce_pool() {
 
 bounce_chunk bounce_pool::try_get(std::uint32_t wanted_bytes, std::uint32_t least_bytes) noexcept {
     const std::size_t least = order_for(least_bytes);
+    const page_number wanted_pages = pages_for(std::max(wanted_bytes, least_bytes));
     for (std::size_t order = order_for(std::max(wanted_bytes, least_bytes)) + 1; order-- > least;) {
         const page_number first = take(order);
         if (first == no_page)
             continue;
-        pages_[first].order = static_cast<std::uint8_t>(order);
-        pages_out_ += std::size_t{1} << order;
-        return {base_ + (std::size_t{first} << chunk_bits_min), 1U << (order + chunk_bits_min)};
+        const page_number pages = std::min(wanted_pages, page_number{1} << order);
+        put_tail(first, pages, page_number{1} << order);
+        pages_out_ += pages;
+        return {base_ + (std::size_t{first} << chunk_bits_min), pages << chunk_bits_min};
     }
     return {};
 }
 
+// What was taken is aligned to its size, so cutting it in halves again and again keeps the pieces aligned.
+void bounce_pool::put_tail(page_number first, page_number used, page_number taken) noexcept {
+    while (used < taken) {
+        const auto order = static_cast<std::size_t>(std::countr_zero(used));
+        put_recent(first + used, order);
+        used += page_number{1} << order;
+    }
+}
+
 void bounce_pool::put(const bounce_chunk& chunk) noexcept {
-    const auto first = static_cast<page_number>((chunk.data - base_) >> chunk_bits_min);
-    const std::size_t order = pages_[first].order;
-    pages_out_ -= std::size_t{1} << order;
+    auto first = static_cast<page_number>((chunk.data - base_) >> chunk_bits_min);
+    page_number pages = chunk.size_bytes >> chunk_bits_min;
+    pages_out_ -= pages;
+    while (pages != 0) {
+        const auto order = static_cast<std::size_t>(std::bit_width(pages)) - 1;
+        put_recent(first, order);
+        first += page_number{1} << order;
+        pages -= page_number{1} << order;
+    }
+}
+
+void bounce_pool::put_recent(page_number first, std::size_t order) noexcept {
+    pages_[first].order = static_cast<std::uint8_t>(order);
     pages_[first].next = recent_[order];
     recent_[order] = first;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Bounce memory: where ciphertext stands between the cipher and the device, since a source bio's own memory
-// must not change. A region made up front, given out in contiguous chunks of a power of two bytes, so that
-// what a bio of any usual size needs is one piece. For one thread, or under its owner's lock. It only ever
+// must not change. A region made up front, given out in contiguous chunks of whole pages, so that what a
+// request of any usual size needs is one piece. For one thread, or under its owner's lock. It only ever
 // holds ciphertext.
 
 #include "blkcrypto/base/bytes.hpp"
@@ -34,8 +34,9 @@ class bounce_pool {
     bounce_pool(bounce_pool&& other) noexcept;
     bounce_pool& operator=(bounce_pool&&) = delete;
 
-    /// A chunk for `wanted_bytes`; if there is none that large, the largest there is, but no smaller than
-    /// `least_bytes`. No chunk if there is none of that size either.
+    /// A chunk for `wanted_bytes`, in whole pages; if there is none that large, one of a power of two bytes,
+    /// the largest there is, but no smaller than `least_bytes`. No chunk if there is none of that size
+    /// either.
     bounce_chunk try_get(std::uint32_t wanted_bytes, std::uint32_t least_bytes) noexcept;
     void put(const bounce_chunk& chunk) noexcept;
 
@@ -54,8 +55,8 @@ class bounce_pool {
     using page_number = std::uint32_t;
     static constexpr page_number no_page = UINT32_MAX;
 
-    // A free chunk is known by its first page. In a buddy list it may be joined with its neighbour; in a
-    // recent list it stays as it is, to be given out again at once while it is warm.
+    // A free chunk is a power of two pages, known by its first page. In a buddy list it may be joined with
+    // its neighbour; in a recent list it stays as it is, to be given out again at once while it is warm.
     struct page {
         page_number next = no_page;
         page_number previous = no_page;
@@ -66,6 +67,8 @@ class bounce_pool {
     bounce_pool(std::byte* base, std::size_t page_count);
     page_number take(std::size_t order) noexcept;
     page_number take_from_buddies(std::size_t order) noexcept;
+    void put_tail(page_number first, page_number used, page_number taken) noexcept;
+    void put_recent(page_number first, std::size_t order) noexcept;
     bool give_recent_to_buddies() noexcept;
     void join(page_number first, std::size_t order) noexcept;
     void add_to_buddies(page_number first, std::size_t order) noexcept;

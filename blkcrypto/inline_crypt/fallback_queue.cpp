@@ -41,7 +41,8 @@ fallback_queue::fallback_queue(crypto_fallback& fallback, block_queue& lower, co
       bounce_buffer_(bounce_.region().empty() ? unregistered_buffer
                                               : lower.register_buffer(bounce_.region())),
       jobs_(std::max(options.depth, 1U), *this),
-      pieces_(std::size_t{pieces_per_job} * std::max(options.depth, 1U), *this), reserve_waiter_(*this),
+      pieces_(std::size_t{pieces_per_job} * std::max(options.depth, 1U), *this),
+      plug_(env_, {lower.limits().request_bytes_max, options.nomerges}), reserve_waiter_(*this),
       ended_(env_) {}
 
 fallback_queue::~fallback_queue() {
@@ -61,12 +62,21 @@ void fallback_queue::submit(bio& source) noexcept {
         source.enter_stage(bio_stage::done, env_);
         return ended_.push(source);
     }
-    job* free_job = waiting_sources_.empty() ? jobs_.try_get() : nullptr;
-    if (free_job == nullptr) {
+    if (!waiting_sources_.empty() || !try_gather(source)) {
         env_.reached(hook_point::wait_begin, job_pool);
-        return waiting_sources_.push(source);
+        waiting_sources_.push(source);
     }
-    start(*free_job, source);
+}
+
+bool fallback_queue::try_gather(bio& source) noexcept {
+    if (plug_.try_merge(source))
+        return true;
+    job* const free_job = jobs_.try_get();
+    if (free_job == nullptr)
+        return false;
+    free_job->begin(source);
+    plug_.add(*free_job);
+    return true;
 }
 
 blk_status fallback_queue::check(const bio& source) const noexcept {
@@ -89,8 +99,17 @@ blk_status fallback_queue::check(const bio& source) const noexcept {
     return blk_status::ok;
 }
 
-void fallback_queue::start(job& j, bio& source) noexcept {
-    j.source = &source;
+void fallback_queue::unplug() noexcept {
+    if (plug_.empty())
+        return;
+    const io_context_scope noio(env_, io_context::noio);
+    while (request* const next = plug_.take())
+        start(static_cast<job&>(*next));
+    let_go_of_tfm();
+}
+
+void fallback_queue::start(job& j) noexcept {
+    const bio& source = j.whole();
     j.at = source.iter;
     j.at_dun = source.crypt.first_dun;
     j.pieces = 0;
@@ -103,7 +122,7 @@ void fallback_queue::start(job& j, bio& source) noexcept {
             wait_for_memory(j);
         return;
     }
-    source.enter_stage(bio_stage::storage, env_);
+    j.enter_stage(bio_stage::storage, env_);
     j.step = job_step::read;
     j.plain_read.clone_from(source, j);
     j.plain_read.crypt = {};
@@ -113,7 +132,7 @@ void fallback_queue::start(job& j, bio& source) noexcept {
 
 void fallback_queue::run(job& j, unsigned worker) noexcept {
     if (j.step == job_step::decrypt_on_worker) {
-        decrypt(j, fallback_.worker_lane(worker));
+        decrypt(j, *j.lease.tfm, fallback_.worker_lane(worker));
         j.step = job_step::finish;
         return env_.post(j);
     }
@@ -127,6 +146,7 @@ void fallback_queue::run(job& j, unsigned worker) noexcept {
     } else if (!write(j)) {
         wait_for_memory(j);
     }
+    let_go_of_tfm();
 }
 
 // At the end of each poll, and at once from a task: the poll that runs it may be that of another queue of the
@@ -147,36 +167,52 @@ void fallback_queue::count_lower_end() noexcept {
 }
 
 void fallback_queue::finish(job& j) noexcept {
-    j.source->set_status(j.status);
-    j.source->enter_stage(bio_stage::done, env_);
-    ended_.push(*j.source);
+    j.take_parts(0, [&](bio& source, bool) {
+        source.set_status(j.status);
+        source.enter_stage(bio_stage::done, env_);
+        ended_.push(source);
+    });
     jobs_.put(j);
 }
 
 tfm_grant fallback_queue::acquire_tfm(job& j) noexcept {
-    acquire_context asker{env_, j, counters_, j.source->stamps};
-    j.source->enter_stage(bio_stage::tfm_wait, env_);
-    return fallback_.tfms().acquire(*j.source->crypt.key, asker);
+    acquire_context asker{env_, j, counters_, j.whole().stamps};
+    j.enter_stage(bio_stage::tfm_wait, env_);
+    return fallback_.tfms().acquire(*j.whole().crypt.key, asker);
+}
+
+// As acquire_tfm(), for a job of many that are run one after the other: they ask once for a run of the same
+// key. What is held goes back before another key is asked for, and when the last of the jobs was run.
+tfm_grant fallback_queue::hold_tfm(job& j) noexcept {
+    if (held_key_ == j.whole().crypt.key)
+        return {acquire_outcome::ready, held_tfm_};
+    let_go_of_tfm();
+    const tfm_grant grant = acquire_tfm(j);
+    if (grant.outcome == acquire_outcome::ready) {
+        held_key_ = j.whole().crypt.key;
+        held_tfm_ = grant.lease;
+    }
+    return grant;
+}
+
+void fallback_queue::let_go_of_tfm() noexcept {
+    if (std::exchange(held_key_, nullptr) != nullptr)
+        fallback_.tfms().release(env_, held_tfm_);
 }
 
 // --- write ---
 
 // False: there is no bounce memory for the next piece.
 bool fallback_queue::write(job& j) noexcept {
-    const tfm_grant grant = acquire_tfm(j);
+    const tfm_grant grant = hold_tfm(j);
     if (grant.outcome == acquire_outcome::parked)
         return true;
-    bool has_memory = true;
-    if (grant.outcome == acquire_outcome::ready) {
-        has_memory = write_with(j, *grant.lease.tfm);
-        fallback_.tfms().release(env_, grant.lease);
-    } else {
+    if (grant.outcome == acquire_outcome::failed)
         j.set_status(grant.status);
-    }
-    if (!has_memory)
+    else if (!write_with(j, *grant.lease.tfm))
         return false;
     j.has_pieces_left = false;
-    j.source->enter_stage(bio_stage::storage, env_);
+    j.enter_stage(bio_stage::storage, env_);
     if (j.pieces == 0)
         finish(j);
     return true;
@@ -188,14 +224,14 @@ bool fallback_queue::write_with(job& j, const skcipher& tfm) noexcept {
         piece* p = try_get_piece(j);
         if (p == nullptr)
             return false;
-        j.source->enter_stage(bio_stage::cipher, env_);
+        j.enter_stage(bio_stage::cipher, env_);
         const sector start = j.at.start;
         const std::uint32_t bytes = std::min(j.at.size_bytes, p->chunk.size_bytes);
         p->segment = {p->chunk.data, bytes, p->from_reserve ? unregistered_buffer : bounce_buffer_};
         encrypt(j, tfm, p->segment);
         p->encrypted.prepare(bio_op::write, start, {&p->segment, 1}, *p);
-        p->encrypted.fua = j.source->fua;
-        p->encrypted.preflush = j.source->preflush; // of each: they go out side by side
+        p->encrypted.fua = j.whole().fua;
+        p->encrypted.preflush = j.whole().preflush; // of each: they go out side by side
         ++j.pieces;
         submit_lower(p->encrypted);
     }
@@ -204,7 +240,7 @@ bool fallback_queue::write_with(job& j, const skcipher& tfm) noexcept {
 
 // The next data units of the source into a piece's memory; those of zeroes are made there.
 void fallback_queue::encrypt(job& j, const skcipher& tfm, const bio_vec& target) noexcept {
-    const bio& source = *j.source;
+    const bio& source = j.whole();
     if (source.op == bio_op::write_zeroes)
         return crypt_zeros(tfm, source.crypt.unit_size(), j.at, j.at_dun, {target.data, target.length_bytes},
                            lane_);
@@ -217,7 +253,7 @@ fallback_queue::piece* fallback_queue::try_get_piece(job& j) noexcept {
     lacks_memory_ = p != nullptr;
     if (p == nullptr)
         return nullptr;
-    const std::uint32_t least = std::min(j.at.size_bytes, j.source->crypt.unit_size().bytes());
+    const std::uint32_t least = std::min(j.at.size_bytes, j.config().unit_size.bytes());
     p->owner = &j;
     p->chunk = bounce_.try_get(j.at.size_bytes, least);
     p->from_reserve = !p->chunk;
@@ -231,7 +267,7 @@ fallback_queue::piece* fallback_queue::try_get_piece(job& j) noexcept {
 
 void fallback_queue::wait_for_memory(job& j) noexcept {
     env_.reached(hook_point::wait_begin, bounce_memory);
-    j.source->enter_stage(bio_stage::bounce_wait, env_);
+    j.enter_stage(bio_stage::bounce_wait, env_);
     waiting_writes_.push(j);
     wait_for_reserve(j);
 }
@@ -239,7 +275,7 @@ void fallback_queue::wait_for_memory(job& j) noexcept {
 // Pieces of its own wake a queue anyway; the reserve may be all it can hope for. Not when it is only short of
 // pieces: those are its own.
 void fallback_queue::wait_for_reserve(job& first) noexcept {
-    const std::uint32_t least_bytes = first.source->crypt.unit_size().bytes();
+    const std::uint32_t least_bytes = first.config().unit_size.bytes();
     if (reserve_waiter_.queued || !lacks_memory_ || least_bytes > fallback_.reserve_chunk_bytes_max())
         return;
     reserve_waiter_.queued = true;
@@ -280,31 +316,38 @@ void fallback_queue::read_ended(job& j) noexcept {
     j.status = j.plain_read.status;
     if (j.status != blk_status::ok)
         return finish(j);
-    read(j);
+    ended_reads_.push(j);
+}
+
+void fallback_queue::decrypt_ended_reads() noexcept {
+    while (task* const next = ended_reads_.pop())
+        read(static_cast<job&>(*next));
+    let_go_of_tfm();
 }
 
 void fallback_queue::read(job& j) noexcept {
-    const tfm_grant grant = acquire_tfm(j);
+    const bool on_worker = fallback_.options().decrypt_executor != nullptr;
+    const tfm_grant grant = on_worker ? acquire_tfm(j) : hold_tfm(j);
     if (grant.outcome == acquire_outcome::parked)
         return;
     if (grant.outcome == acquire_outcome::failed) {
         j.status = grant.status;
         return finish(j);
     }
-    j.lease = grant.lease;
-    j.source->enter_stage(bio_stage::cipher, env_);
-    if (fallback_.options().decrypt_executor != nullptr) {
+    j.enter_stage(bio_stage::cipher, env_);
+    if (on_worker) {
+        j.lease = grant.lease; // until the worker is done
         j.step = job_step::decrypt_on_worker;
         return for_workers_.push(j);
     }
-    decrypt(j, lane_);
-    fallback_.tfms().release(env_, j.lease);
+    decrypt(j, *grant.lease.tfm, lane_);
     finish(j);
 }
 
-void fallback_queue::decrypt(job& j, cipher_lane& lane) noexcept {
-    crypt_segments(*j.lease.tfm, cipher_direction::decrypt, j.source->crypt.unit_size(), j.source->segments,
-                   j.at, j.at_dun, j.at.size_bytes, nullptr, lane);
+void fallback_queue::decrypt(job& j, const skcipher& tfm, cipher_lane& lane) noexcept {
+    const bio& source = j.whole();
+    crypt_segments(tfm, cipher_direction::decrypt, source.crypt.unit_size(), source.segments, j.at, j.at_dun,
+                   j.at.size_bytes, nullptr, lane);
 }
 
 // --- poll ---
@@ -318,10 +361,12 @@ unsigned fallback_queue::poll() noexcept {
 
 void fallback_queue::go_on() noexcept {
     const io_context_scope noio(env_, io_context::noio);
+    if (!ended_reads_.empty())
+        decrypt_ended_reads();
     if (memory_came_free_)
         resume_writes();
     if (!waiting_sources_.empty())
-        start_waiting_sources();
+        gather_waiting_sources();
     give_to_workers();
 }
 
@@ -330,22 +375,21 @@ void fallback_queue::resume_writes() noexcept {
     while (task* first = waiting_writes_.pop()) {
         job& j = static_cast<job&>(*first);
         if (!write(j)) {
-            j.source->enter_stage(bio_stage::bounce_wait, env_);
+            j.enter_stage(bio_stage::bounce_wait, env_);
             waiting_writes_.push_front(j);
             wait_for_reserve(j);
             break;
         }
     }
+    let_go_of_tfm();
     leave_reserve_line();
 }
 
-void fallback_queue::start_waiting_sources() noexcept {
-    while (!waiting_sources_.empty()) {
-        job* free_job = jobs_.try_get();
-        if (free_job == nullptr)
-            return;
-        start(*free_job, *waiting_sources_.pop());
-    }
+// They start at the next poll, which the plug sees to.
+void fallback_queue::gather_waiting_sources() noexcept {
+    while (bio* const first = waiting_sources_.pop())
+        if (!try_gather(*first))
+            return waiting_sources_.push_front(*first);
 }
 
 } // namespace blkcrypto

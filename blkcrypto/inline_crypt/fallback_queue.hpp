@@ -8,12 +8,17 @@
 //          are a write of encrypted zeros.
 //   read   a bio without context into the source's own memory; when it has ended, tfm, decrypt in place.
 //
-// A bio that has to wait for a tfm or for bounce memory parks and goes on at its first data unit not yet
+// Sources are gathered in a plug until the next poll; those that are adjacent, under the same key and with
+// DUNs that go on, are one job: one stretch of bounce memory, one run of the cipher, one bio below. Jobs with
+// the same key that come one after the other share the tfm.
+//
+// A job that has to wait for a tfm or for bounce memory parks and goes on at its first data unit not yet
 // submitted; while parked it holds no tfm and no bounce memory but that of encrypted bios already on their
 // way.
 
 #include "blkcrypto/base/mempool.hpp"
 #include "blkcrypto/block/block_device.hpp"
+#include "blkcrypto/block/request.hpp"
 #include "blkcrypto/inline_crypt/crypto_fallback.hpp"
 
 namespace blkcrypto {
@@ -27,6 +32,9 @@ class fallback_queue {
 
     /// `source` has a crypto context and something to encrypt or decrypt. Ends it from poll().
     void submit(bio& source) noexcept;
+
+    /// Starts what was submitted since the last call: before the lower queue is polled.
+    void unplug() noexcept;
 
     /// After the lower queue was polled: lets parked bios go on, runs the end_io of sources that ended.
     unsigned poll() noexcept;
@@ -48,8 +56,8 @@ class fallback_queue {
     /// What a job's next run() does.
     enum class job_step : std::uint8_t { write, read, decrypt_on_worker, finish };
 
-    /// One source bio on its way.
-    struct job final : waiter, bio_end_io {
+    /// One source bio on its way, or several that follow each other.
+    struct job final : waiter, bio_end_io, request {
         explicit job(fallback_queue& q) : waiter(q.env_), queue(q) {}
         void run(unsigned worker) noexcept override { queue.run(*this, worker); }
         void end_io(bio&) noexcept override { queue.read_ended(*this); }
@@ -58,8 +66,9 @@ class fallback_queue {
                 status = outcome;
         }
 
+        const crypto_config& config() const noexcept { return whole().crypt.key->config(); }
+
         fallback_queue& queue;
-        bio* source = nullptr;
         job_step step = job_step::write;
         bvec_iter at; // the first data unit not yet submitted (write) or decrypted (read)
         dun at_dun;
@@ -101,7 +110,8 @@ class fallback_queue {
                    bounce_pool&& bounce);
 
     blk_status check(const bio& source) const noexcept;
-    void start(job& j, bio& source) noexcept;
+    bool try_gather(bio& source) noexcept;
+    void start(job& j) noexcept;
     void run(job& j, unsigned worker) noexcept;
     void finish(job& j) noexcept;
 
@@ -117,14 +127,17 @@ class fallback_queue {
     void submit_lower(bio& b) noexcept;
     void count_lower_end() noexcept;
     void read_ended(job& j) noexcept;
+    void decrypt_ended_reads() noexcept;
     void read(job& j) noexcept;
-    void decrypt(job& j, cipher_lane& lane) noexcept;
+    void decrypt(job& j, const skcipher& tfm, cipher_lane& lane) noexcept;
 
     void go_on() noexcept;
     void resume_writes() noexcept;
     void give_to_workers() noexcept;
-    void start_waiting_sources() noexcept;
+    void gather_waiting_sources() noexcept;
     tfm_grant acquire_tfm(job& j) noexcept;
+    tfm_grant hold_tfm(job& j) noexcept;
+    void let_go_of_tfm() noexcept;
 
     crypto_fallback& fallback_;
     block_queue& lower_;
@@ -135,9 +148,13 @@ class fallback_queue {
     buffer_id bounce_buffer_;
     mempool<job> jobs_;
     mempool<piece> pieces_;
-    bio_list waiting_sources_; // for a job
-    task_list waiting_writes_; // jobs, for bounce memory
-    task_list for_workers_;    // jobs, gathered until the end of a poll: one wake-up for all
+    plug plug_;                             // jobs
+    const key_request* held_key_ = nullptr; // while jobs are run one after the other:
+    tfm_lease held_tfm_;                    //   the tfm of the last one
+    bio_list waiting_sources_;              // for a job
+    task_list ended_reads_;                 // jobs, to be decrypted
+    task_list waiting_writes_;              // jobs, for bounce memory
+    task_list for_workers_;                 // jobs, gathered until the end of a poll: one wake-up for all
     reserve_waiter reserve_waiter_;
     bool memory_came_free_ = false;
     bool lacks_memory_ = false; // why the last write could not go on: memory, or else encrypted bios

@@ -111,6 +111,8 @@ unsigned submit_queue::in_flight() const noexcept {
 }
 
 unsigned submit_queue::poll() noexcept {
+    if (fallback_ != nullptr)
+        fallback_->unplug();
     unsigned ended = lower_->poll();
     if (fallback_ != nullptr) {
         ended -= fallback_->take_lower_ended();

@@ -74,6 +74,7 @@ TEST_CASE(
         keyed_io first(op, sector{0}, data, lost), second(bio_op::write, sector{64}, other, good);
         rig.queue->submit(first.io.what);
         rig.queue->submit(second.io.what);
+        rig.queue->poll(); // both have their slots, the engine has not run
         CHECK(rig.device->reset(rig.e) == make_error(EIO));
         const auto before = data;
         for (int polls = 0; polls < 100 && rig.queue->in_flight() != 0; ++polls) {

@@ -73,6 +73,7 @@ TEST_CASE("a write that is woken in another queue's poll goes to the engine befo
     engine.run();
     REQUIRE(engine.lower.held() == 1);
     const test_io& waiting = engine.write(1, 64, unit_bytes, 1);
+    engine.queues[1]->poll();
     REQUIRE(engine.queues[1]->keyslot_use().waits == 1);
     engine.lower.complete_held();
     while (engine.queues[0]->poll() == 0)

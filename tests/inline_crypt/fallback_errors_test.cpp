@@ -184,6 +184,7 @@ TEST_CASE("several encrypted bios end their source once, after the last, with th
     stack.queue->submit(one_page->request);
     auto source = stack.make_write(0, 3 * 4096, key);
     stack.queue->submit(source->request);
+    stack.queue->poll();
     REQUIRE(stack.device.held() == 3); // the page, two pages, one page
     stack.device.fail(bio_op::write, sector{16}, blk_status::medium);
     stack.device.fail(bio_op::write, sector{0}, blk_status::nospc);
@@ -273,10 +274,12 @@ TEST_CASE(
     source->request.set_crypt_ctx(once, dun(1));
     const auto expected = expected_ciphertext(*source, key);
     stack.queue->submit(source->request);
+    stack.queue->poll();
     REQUIRE(stack.device.held() == 1); // two pages of four: all the bounce memory there is
     // While it is parked for memory another key takes its slot, so that it has to be programmed again.
     auto thief = stack.make_io(bio_op::read, 800, 4096, other);
     stack.queue->submit(thief->request);
+    stack.queue->poll();
     stack.device.complete_held(1);
     stack.queue->poll();
     REQUIRE(thief->ended_with(blk_status::ok));
@@ -290,6 +293,7 @@ TEST_CASE(
     CHECK(stack.queue->pools_are_whole());
     auto next = stack.make_write(0, 8192, key);
     stack.queue->submit(next->request);
+    stack.queue->poll();
     stack.device.complete_all_held();
     REQUIRE(stack.drain());
     CHECK(next->ended_with(blk_status::ok));

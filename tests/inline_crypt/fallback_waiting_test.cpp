@@ -100,7 +100,8 @@ TEST_CASE("a queue whose units the reserve can never hold does not keep others f
     const test_key small = stack.make_key(4096);
     auto two_units = stack.make_write(0, 32768, large);
     auto two_pages = stack.make_write(128, 8192, small);
-    with_own->submit(two_units->request); // one unit is on its way, one waits
+    with_own->submit(two_units->request);
+    with_own->poll(); // one unit is on its way, one waits
     stack.queue->submit(two_pages->request);
     for (int polls = 0; polls < 10; ++polls) {
         if (stack.device.held() > 1)
@@ -158,9 +159,11 @@ TEST_CASE("a bio parked for bounce memory holds no tfm") {
     const test_key second_key = stack.make_key();
     auto parked = stack.make_write(0, 8192, first_key);
     stack.queue->submit(parked->request);
+    stack.queue->poll();
     CHECK(stack.device.held() == 1); // its first page
     auto passing = stack.make_write(64, 4096, second_key);
     other->submit(passing->request);
+    other->poll();
     REQUIRE(stack.device.held() == 2);
     stack.device.complete_held(1);
     other->poll();
@@ -183,8 +186,10 @@ TEST_CASE("a queue that was woken for the reserve and found memory of its own pa
     const test_key key = stack.make_key();
     auto three_pages = stack.make_write(0, 3 * 4096, key);
     auto waiting = stack.make_write(64, 4096, key);
-    with_own->submit(three_pages->request); // its own page, the reserve, then it waits
-    stack.queue->submit(waiting->request);  // waits behind it
+    with_own->submit(three_pages->request);
+    with_own->poll(); // its own page, the reserve, then it waits
+    stack.queue->submit(waiting->request);
+    stack.queue->poll();  // waits behind it
     REQUIRE(stack.device.held() == 2);
     stack.device.complete_all_held(); // both pages come free in one poll
     for (int polls = 0; polls < 10; ++polls) {
@@ -206,11 +211,13 @@ TEST_CASE("a queue that needs the reserve no more is not in the line for it, and
         const test_key key = stack.make_key();
         auto holder = stack.make_write(0, 4096, key);
         stack.queue->submit(holder->request);
+        stack.queue->poll();
         REQUIRE(stack.device.held() == 1);
 
         auto short_lived = stack.make_queue(one_page);
         auto two_pages = stack.make_write(64, 8192, key);
         short_lived->submit(two_pages->request);
+        short_lived->poll();
         REQUIRE(stack.device.held() == 2);
         stack.device.complete_held(1);
         short_lived->poll(); // goes on with its own page, not the reserve
@@ -223,6 +230,7 @@ TEST_CASE("a queue that needs the reserve no more is not in the line for it, and
 
         auto behind = stack.make_write(128, 4096, key);
         stack.queue->submit(behind->request);
+        stack.queue->poll();
         stack.device.complete_all_held();
         stack.queue->poll();
         stack.queue->poll();
@@ -289,6 +297,7 @@ TEST_CASE("a write that would find memory does not overtake one that waits for m
     auto behind = stack.make_write(128, 4096, small);
     for (auto* io : {&first, &waits, &behind})
         stack.queue->submit((*io)->request);
+    stack.queue->poll();
     CHECK(stack.device.held() == 1);
     for (int rounds = 0; rounds < 3; ++rounds) {
         stack.device.complete_all_held();
@@ -358,9 +367,12 @@ TEST_CASE("a queue may end while the wake that it waited for is still on its way
     auto waiting = stack.make_write(64, 4096, key);
     waiting->request.set_crypt_ctx(once, dun(1));
     stack.queue->submit(first->request);
-    stack.queue->submit(waiting->request); // has had its key programmed, and waits for memory
+    stack.queue->poll();
+    stack.queue->submit(waiting->request);
+    stack.queue->poll(); // has had its key programmed, and waits for memory
     auto thief = stack.make_io(bio_op::read, 128, 4096, other);
     stack.queue->submit(thief->request);
+    stack.queue->poll();
     stack.device.complete_held(1);
     stack.queue->poll();
     REQUIRE(thief->ended_with(blk_status::ok)); // and has taken the slot
@@ -368,6 +380,7 @@ TEST_CASE("a queue may end while the wake that it waited for is still on its way
     auto plain = stack.make_io(bio_op::write, 256, 512);
     plain->on_end = [&] { stack.fallback->put_reserve(stack.env, reserve); };
     stack.queue->submit(plain->request);
+    stack.queue->poll();
     stack.device.complete_all_held();
     while (stack.queue->in_flight() != 0)
         stack.queue->poll();

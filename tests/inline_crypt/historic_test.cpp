@@ -167,7 +167,9 @@ TEST_CASE("a write whose key is refused in the middle ends once, after what was 
     auto source = stack.make_io(bio_op::write, 0, 3 * 4096, other);
     source->request.set_crypt_ctx(key, dun(1));
     stack.queue->submit(page->request);
+    stack.queue->poll();
     stack.queue->submit(source->request);
+    stack.queue->poll();
     REQUIRE(stack.device.held() == 2);
     stack.device.complete_held(0);
     stack.queue->poll();
@@ -175,6 +177,7 @@ TEST_CASE("a write whose key is refused in the middle ends once, after what was 
     REQUIRE(stack.device.held() == 2); // two pages of the source
     auto displaces = stack.make_io(bio_op::read, 800, 4096, other);
     stack.queue->submit(displaces->request);
+    stack.queue->poll();
     stack.device.complete_held(2);
     stack.queue->poll();
     REQUIRE(displaces->ends == 1);
