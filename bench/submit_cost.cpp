@@ -15,6 +15,8 @@
 #include "blkcrypto/dev/null_device.hpp"
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 
+#include <fmt/format.h>
+
 namespace blkcrypto::bench {
 namespace {
 
@@ -84,8 +86,7 @@ class submit_list : public micro_list {
 
   private:
     std::string full_name(const char* name) const {
-        return std::string(name) + '/' + std::to_string(bytes_) + '/' +
-               std::string(block_order_names[static_cast<std::size_t>(order_)]);
+        return fmt::format("{}/{}/{}", name, bytes_, block_order_names[static_cast<std::size_t>(order_)]);
     }
     void bios(const char* name, what_device device, what_cipher cipher, bio_op op) {
         const bio_case now{device, cipher, op, bytes_, order_};
