@@ -2,13 +2,14 @@
 // What does it cost to have a key in a keyslot: when it is there, when it is not, with other threads, and
 // with how many keys? 100 slots, as blk-crypto-fallback has.
 //
-//   slot/KEYS         get and put through a profile whose slots are programmed by nothing, keys in turn: up
-//   to
-//                     100 are hits, more are misses, each of which displaces a key
-//   tfm/KEYS          the same of the fallback's own slots: a miss derives the key and sets it in a cipher
-//   write/KEYS        a write of 4096 bytes through the fallback to a device in memory, its key the next in
-//   turn slot/THREADS/own_key    threads, each with a key of its own slot/THREADS/same_key   all with the
-//   same slot/THREADS/misses     each with 1000 keys of its own in turn
+//   slot/KEYS      get and put through a profile whose slots are programmed by nothing, keys in turn:
+//                  up to 100 are hits, more are misses, each of which displaces a key
+//   tfm/KEYS       the same of the fallback's own slots: a miss derives the key and gives it to a cipher
+//   write/KEYS     4096 bytes through the fallback to a device in memory, each under the next key
+//
+//   slot/THREADS/own_key       each thread with a key of its own
+//   slot/THREADS/same_key      all with the same
+//   slot/THREADS/misses        each with 1000 keys of its own in turn
 //
 // What is measured with a number of keys has a counter, heap_growth_bytes: how much more the process holds
 // after it than before.

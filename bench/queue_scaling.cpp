@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What do two threads do that one does not, each with a queue of its own? Writes through the fallback to
-// devices in memory; all threads together do the same number of blocks as one.
+// devices in memory, a stretch of the medium for each thread.
 //
 //   THREADS/own_key     each with a key of its own
 //   THREADS/same_key    all with one key, and so on one keyslot
-//   THREADS/loop        the control: each encrypts and copies the same blocks, with a cipher of its own and
-//   no
-//                       bios; what the machine itself can do
+//   THREADS/loop        the control: each encrypts and copies the same blocks, with a cipher of its own
+//                       and no bios; what the machine itself can do
 //
 // A figure is the time on the clock for each block of all threads, so that one thread's by two threads' is
 // how many times faster they are.
