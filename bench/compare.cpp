@@ -92,8 +92,8 @@ std::vector<path_measurement> comparison::measure() {
                             .keyslots = {},
                             .first_failure = {}});
     const auto count = static_cast<unsigned>(paths_.size());
-    round_progress progress(options_.rounds() * count, std::chrono::nanoseconds(options_.slice_ns()));
-    for (unsigned round = 0; round < options_.rounds(); ++round) {
+    round_progress progress(options_.rounds * count, std::chrono::nanoseconds(options_.slice_ns()));
+    for (unsigned round = 0; round < options_.rounds; ++round) {
         for (unsigned i = 0; i < count; ++i) {
             const unsigned turn = (round + i) % count; // each path is first, in the middle and last in turn
             progress.begin_slice(round, paths_[turn]->name());
@@ -109,7 +109,7 @@ std::optional<verify_result> comparison::verify() {
     for (const auto& path : paths_)
         if (path->kind() != path_kind::plain)
             encrypted.push_back(path.get());
-    if (encrypted.empty())
+    if (encrypted.empty() || !options_.verify)
         return std::nullopt;
     return verify_paths(encrypted, env_, options_.workload.seed);
 }

@@ -28,8 +28,10 @@ constexpr std::uint64_t decrypt_workers_max = 256;
 constexpr std::uint64_t runtime_max_s = 24 * 3600;
 constexpr std::uint64_t block_bytes_max = 1 << 30; // no device takes larger bios
 constexpr std::size_t engine_file_bytes_max = 1 << 20;
-constexpr unsigned rounds_min = 5;
+constexpr unsigned usual_rounds_min = 5;
+constexpr unsigned rounds_max = 10'000;
 constexpr std::chrono::seconds usual_slice{2};
+constexpr std::chrono::milliseconds slice_min{10}; // less would measure its start and its end
 
 std::vector<path_kind> parse_paths(std::string_view text) {
     std::vector<path_kind> paths;
@@ -136,18 +138,37 @@ workload_options parse_workload(const compare_arguments& typed, const key_stripe
     return workload;
 }
 
+std::chrono::milliseconds parse_runtime(std::string_view text) {
+    constexpr std::string_view suffix = "ms";
+    if (!text.ends_with(suffix))
+        return std::chrono::seconds(cli::parse_count("--runtime", text, 1, runtime_max_s));
+    const auto number = text.substr(0, text.size() - suffix.size());
+    return std::chrono::milliseconds(cli::parse_count("--runtime", number, 1, runtime_max_s * 1000));
+}
+
+unsigned parse_rounds(const compare_arguments& typed, std::chrono::milliseconds runtime) {
+    const auto rounds =
+        typed.rounds.empty()
+            ? usual_rounds(runtime)
+            : static_cast<unsigned>(cli::parse_count("--rounds", typed.rounds, 1, rounds_max));
+    if (runtime / rounds < slice_min)
+        throw unusable("--runtime", fmt::format("'{}' in {} rounds: a slice is {} ms at least", typed.runtime,
+                                                rounds, slice_min.count()));
+    return rounds;
+}
+
 } // namespace
 
 bool compare_options::has_path(path_kind kind) const {
     return std::ranges::count(paths, kind) != 0;
 }
 
-unsigned compare_options::rounds() const {
-    return std::max(rounds_min, static_cast<unsigned>(runtime / usual_slice));
+unsigned usual_rounds(std::chrono::milliseconds runtime) {
+    return std::max(usual_rounds_min, static_cast<unsigned>(runtime / usual_slice));
 }
 
 std::uint64_t compare_options::slice_ns() const {
-    return static_cast<std::uint64_t>(std::chrono::nanoseconds(runtime).count()) / rounds();
+    return static_cast<std::uint64_t>(std::chrono::nanoseconds(runtime).count()) / rounds;
 }
 
 void compare_arguments::add_to(CLI::App& verb) {
@@ -161,7 +182,11 @@ void compare_arguments::add_to(CLI::App& verb) {
     verb.add_option("--bs", bs, "block size (default 4k)")->type_name("SIZE");
     verb.add_option("--iodepth", iodepth, "blocks in flight per job (default 32)")->type_name("N");
     verb.add_option("--numjobs", numjobs, "threads (default 1)")->type_name("N");
-    verb.add_option("--runtime", runtime, "per path, all rounds together (default 5)")->type_name("SECONDS");
+    verb.add_option("--runtime", runtime,
+                    "per path, all rounds together: seconds, or as in 500ms (default 5)")
+        ->type_name("TIME");
+    verb.add_option("--rounds", rounds, "slices of the runtime (default 5 or more, of 2 s or less each)")
+        ->type_name("N");
     verb.add_option("--paths", paths, "some of plain,inline,fallback (default all)")->type_name("LIST");
     verb.add_option("--mode", mode, "see blkcrypto modes (default aes-256-xts)")->type_name("MODE");
     verb.add_option("--data-unit-size", unit_size, "512 to 64k (default 4k)")->type_name("SIZE");
@@ -176,21 +201,24 @@ void compare_arguments::add_to(CLI::App& verb) {
                     "threads on which the fallback decrypts (default 0: the jobs')")
         ->type_name("N");
     verb.add_option("--seed", seed, "of keys, offsets and contents (default random)")->type_name("N");
+    verb.add_flag("--no-verify", no_verify, "measure only: prove nothing about what was written");
     verb.add_flag("--overwrite", overwrite, "replace existing images");
 }
 
 compare_options compare_arguments::check(std::uint64_t random_seed) const {
     const crypto_mode_info& mode_info = cli::parse_mode("--mode", mode);
     const data_unit_size unit = cli::parse_data_unit_size("--data-unit-size", unit_size);
-    compare_options checked{
-        .image = filename,
-        .stripes = parse_stripes(*this, unit),
-        .paths = parse_paths(paths),
-        .mode = &mode_info,
-        .stack = {},
-        .workload = {},
-        .runtime = std::chrono::seconds(cli::parse_count("--runtime", runtime, 1, runtime_max_s)),
-        .overwrite = overwrite};
+    compare_options checked{.image = filename,
+                            .stripes = parse_stripes(*this, unit),
+                            .paths = parse_paths(paths),
+                            .mode = &mode_info,
+                            .stack = {},
+                            .workload = {},
+                            .runtime = parse_runtime(runtime),
+                            .rounds = 0,
+                            .verify = !no_verify,
+                            .overwrite = overwrite};
+    checked.rounds = parse_rounds(*this, checked.runtime);
     checked.workload = parse_workload(*this, checked.stripes);
     constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
     checked.workload.seed = seed.empty() ? random_seed : cli::parse_count("--seed", seed, 0, any);

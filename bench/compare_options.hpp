@@ -19,15 +19,18 @@ struct compare_options {
     const crypto_mode_info* mode;
     stack_options stack;
     workload_options workload;
-    std::chrono::seconds runtime; // of each path, all rounds together
+    std::chrono::milliseconds runtime; // of each path, all rounds together
+    unsigned rounds;
+    bool verify;
     bool overwrite;
 
     bool has_path(path_kind kind) const;
 
-    /// At least five; more, of two seconds each, in a long run.
-    unsigned rounds() const;
     std::uint64_t slice_ns() const;
 };
+
+/// At least five; more, of two seconds each, in a long run.
+unsigned usual_rounds(std::chrono::milliseconds runtime);
 
 /// What was typed, by option.
 struct compare_arguments {
@@ -39,6 +42,7 @@ struct compare_arguments {
     std::string iodepth = "32";
     std::string numjobs = "1";
     std::string runtime = "5";
+    std::string rounds; // empty: usual_rounds()
     std::string paths = "plain,inline,fallback";
     std::string mode = "aes-256-xts";
     std::string unit_size = "4096";
@@ -47,6 +51,7 @@ struct compare_arguments {
     std::string engine_file;
     std::string decrypt_workers = "0";
     std::string seed; // empty: `random_seed` of check()
+    bool no_verify = false;
     bool overwrite = false;
 
     void add_to(CLI::App& verb);

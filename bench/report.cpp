@@ -114,8 +114,9 @@ std::string header_text(const compare_options& options, const machine_info& mach
                         options.stack.decrypt_workers == 0
                             ? "the jobs' threads"
                             : fmt::format("{} workers", options.stack.decrypt_workers));
-    text += fmt::format("{} interleaved rounds of {:.3g} s a path; seed {}\n", options.rounds(),
-                        static_cast<double>(options.slice_ns()) / 1e9, workload.seed);
+    text += fmt::format("{} interleaved round{} of {:.3g} s a path; seed {}\n", options.rounds,
+                        options.rounds == 1 ? "" : "s", static_cast<double>(options.slice_ns()) / 1e9,
+                        workload.seed);
     return text + fmt::format("{}, {} cores, Linux {}\n\n", machine.cpu_model, machine.cores, machine.kernel);
 }
 
@@ -231,6 +232,13 @@ nlohmann::ordered_json path_json(const compare_options& options, const path_meas
     return json;
 }
 
+// A whole number where it is one, as it is typed.
+nlohmann::ordered_json runtime_json(std::chrono::milliseconds runtime) {
+    if (runtime % std::chrono::seconds(1) == std::chrono::milliseconds(0))
+        return runtime / std::chrono::seconds(1);
+    return std::chrono::duration<double>(runtime).count();
+}
+
 nlohmann::ordered_json options_json(const compare_options& options) {
     const workload_options& workload = options.workload;
     nlohmann::ordered_json json{{"filename", options.image},
@@ -240,8 +248,8 @@ nlohmann::ordered_json options_json(const compare_options& options) {
                                 {"bs_bytes", workload.block_bytes},
                                 {"iodepth", workload.depth},
                                 {"numjobs", workload.jobs},
-                                {"runtime_s", options.runtime.count()},
-                                {"rounds", options.rounds()},
+                                {"runtime_s", runtime_json(options.runtime)},
+                                {"rounds", options.rounds},
                                 {"mode", options.mode->name},
                                 {"implementation", implementation_name(options)},
                                 {"data_unit_size", options.stripes.unit_size().bytes()},
@@ -252,7 +260,8 @@ nlohmann::ordered_json options_json(const compare_options& options) {
                                 {"engine_keyslots", options.stack.engine.keyslots},
                                 {"engine_threads", options.stack.engine_threads},
                                 {"decrypt_workers", options.stack.decrypt_workers},
-                                {"seed", workload.seed}};
+                                {"seed", workload.seed},
+                                {"verify", options.verify}};
     for (const auto kind : options.paths)
         json["paths"].push_back(name_of(kind));
     return json;
@@ -312,6 +321,8 @@ std::string report_text(const compare_options& options, const compare_result& re
     text += controls_text(options, result.controls) + control_text(result.paths) + inline_text(options);
     if (result.verify)
         text += verify_text(*result.verify);
+    else if (!options.verify)
+        text += "Verify: not done, as asked for.\n";
     return text + errors_text(result.paths);
 }
 

@@ -23,7 +23,7 @@ struct compare_result {
     machine_info machine;
     control_figures controls;
     std::vector<path_measurement> paths; // in the order asked for
-    std::optional<verify_result> verify; // nothing: no encrypted path
+    std::optional<verify_result> verify; // nothing: no encrypted path, or not asked for
 };
 
 /// At most 100 columns wide.

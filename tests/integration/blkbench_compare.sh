@@ -92,6 +92,15 @@ text_report() {
     expect_exit 0 "${small[@]}" --paths plain --rw randread --json
     json_count '"verify": null' 1
     rm -f "$image".*
+    expect_exit 0 "$blkbench" compare --filename "$image" --size 1m --runtime 40ms --rounds 2 --no-verify --json="$dir/file.json"
+    grep -q "^2 interleaved rounds of 0.02 s a path" "$out" || fail "the text does not say how many rounds"
+    grep -q "^Verify: not done" "$out" || fail "the text does not say that nothing was verified"
+    cp "$dir/file.json" "$out"
+    json_count '"rounds": 2' 1
+    json_count '"runtime_s": 0.04' 1
+    json_count '"verify": false' 1
+    json_count '"verify": null' 1
+    rm -f "$image".*
     expect_exit 0 "${sized[@]}" 64k --data-unit-size 512 --bs 1536 --paths inline --json
     json_count '"identical": null' 1
     json_count '"units_checked": 128' 1
@@ -112,7 +121,9 @@ bad_numbers() {
     for value in 0 -1 4097 "" 1x; do refused "--iodepth" "${small[@]}" --iodepth="$value"; done
     for value in 0 257 1k; do refused "--numjobs" "${small[@]}" --numjobs "$value"; done
     for value in 0 1000001; do refused "--keys" "${small[@]}" --keys "$value"; done
-    for value in 0 0.5 86401; do refused "--runtime" "$blkbench" compare --filename "$image" --runtime "$value"; done
+    for value in 0 0.5 86401 ms 86400001ms 1us 49ms; do refused "--runtime" "$blkbench" compare --filename "$image" --runtime "$value"; done
+    for value in 0 10001 1.5 ""; do refused "--rounds" "${small[@]}" --rounds="$value"; done
+    refused "--runtime: '1' in 101 rounds: a slice is 10 ms at least" "${small[@]}" --rounds 101
     refused "--rwmixread" "${small[@]}" --rwmixread 101
     refused "--decrypt-workers" "${small[@]}" --decrypt-workers 257
     refused "--seed" "${small[@]}" --seed 18446744073709551616
