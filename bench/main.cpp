@@ -7,5 +7,6 @@ int main(int argc, char** argv) {
     using namespace blkcrypto;
     cli::verb_list verbs;
     verbs.push_back(bench::make_compare_verb());
+    verbs.push_back(bench::make_diff_verb());
     return cli::run_program("blkbench", "Benchmarks of the blk-crypto stack", verbs, argc, argv);
 }

@@ -10,4 +10,7 @@ namespace blkcrypto::bench {
 /// wrote.
 std::unique_ptr<cli::verb> make_compare_verb();
 
+/// diff: two stored runs beside each other.
+std::unique_ptr<cli::verb> make_diff_verb();
+
 } // namespace blkcrypto::bench

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/run_diff.hpp"
+
+#include "blkcrypto/tools/cli/json_output.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+
+namespace blkcrypto::bench {
+namespace {
+
+constexpr std::array<std::string_view, 3> verdict_names{"same", "better", "worse"};
+
+std::string_view name_of(figure_verdict verdict) {
+    return verdict_names[static_cast<std::size_t>(verdict)];
+}
+
+using figure_index = std::map<std::string_view, const stored_figure*>;
+
+figure_index index_of(const stored_run& run) {
+    figure_index index;
+    for (const auto& figure : run.figures)
+        index.emplace(figure.name, &figure);
+    return index;
+}
+
+const std::string* find_fact(std::span<const stored_fact> facts, std::string_view name) {
+    const auto found = std::ranges::find(facts, name, &stored_fact::name);
+    return found == facts.end() ? nullptr : &found->value;
+}
+
+void note_settings(run_diff& diff, const stored_run& before, const stored_run& after) {
+    for (const auto& fact : before.setting) {
+        const std::string* now = find_fact(after.setting, fact.name);
+        if (now != nullptr && *now != fact.value)
+            diff.notes.push_back(fmt::format("{} was {}, is {}", fact.name, fact.value, *now));
+    }
+}
+
+std::string figure_text(const spread& figure) {
+    return fmt::format("{:.4g} ({:.4g}-{:.4g})", figure.median, figure.p25, figure.p75);
+}
+
+std::string change_text(const figure_diff& figure) {
+    return figure.before.median == 0 ? "-"
+                                     : fmt::format("{:.3f}", figure.after.median / figure.before.median);
+}
+
+nlohmann::ordered_json spread_json(const spread& figure) {
+    return {{"median", figure.median}, {"p25", figure.p25}, {"p75", figure.p75}};
+}
+
+nlohmann::ordered_json figure_json(const figure_diff& figure) {
+    nlohmann::ordered_json json{{"name", figure.name},
+                                {"is_ratio", figure.is_ratio},
+                                {"better", figure.better == better_when::higher ? "higher" : "lower"},
+                                {"before", spread_json(figure.before)},
+                                {"after", spread_json(figure.after)},
+                                {"change", nullptr},
+                                {"verdict", name_of(figure.verdict)}};
+    if (figure.before.median != 0)
+        json["change"] = figure.after.median / figure.before.median;
+    return json;
+}
+
+} // namespace
+
+std::size_t run_diff::ratios() const {
+    return static_cast<std::size_t>(std::ranges::count(figures, true, &figure_diff::is_ratio));
+}
+
+std::vector<std::string> run_diff::worse_ratios() const {
+    std::vector<std::string> names;
+    for (const auto& figure : figures)
+        if (figure.is_ratio && figure.verdict == figure_verdict::worse)
+            names.push_back(figure.name);
+    return names;
+}
+
+figure_verdict judge(const spread& before, const spread& after, better_when better) {
+    const bool rose = after.median > before.median && after.p25 > before.p75;
+    const bool fell = after.median < before.median && after.p75 < before.p25;
+    if (!rose && !fell)
+        return figure_verdict::same;
+    return rose == (better == better_when::higher) ? figure_verdict::better : figure_verdict::worse;
+}
+
+std::string why_not_comparable(const stored_run& before, const stored_run& after) {
+    if (before.schema != after.schema)
+        return fmt::format("one is a {}, the other a {}", before.schema, after.schema);
+    for (const auto& fact : before.workload) {
+        const std::string* now = find_fact(after.workload, fact.name);
+        if (now != nullptr && *now != fact.value)
+            return fmt::format("{} was {}, is {}", fact.name, fact.value, *now);
+    }
+    return {};
+}
+
+run_diff diff_of(const stored_run& before, const stored_run& after) {
+    run_diff diff;
+    const figure_index earlier = index_of(before);
+    const figure_index later = index_of(after);
+    for (const auto& was : before.figures) {
+        const auto found = later.find(was.name);
+        if (found == later.end()) {
+            diff.notes.push_back(fmt::format("only in the first: {}", was.name));
+            continue;
+        }
+        const stored_figure& is = *found->second;
+        diff.figures.push_back({was.name, was.is_ratio, was.better, was.value, is.value,
+                                judge(was.value, is.value, was.better)});
+    }
+    for (const auto& is : after.figures)
+        if (!earlier.contains(is.name))
+            diff.notes.push_back(fmt::format("only in the second: {}", is.name));
+    note_settings(diff, before, after);
+    return diff;
+}
+
+std::string diff_text(const run_diff& diff) {
+    std::string text =
+        fmt::format("{:<46} {:>22} {:>22} {:>7}\n", "median (p25-p75)", "first", "second", "change");
+    for (const auto& figure : diff.figures)
+        text += fmt::format("{:<46} {:>22} {:>22} {:>7}{}{}\n", figure.name, figure_text(figure.before),
+                            figure_text(figure.after), change_text(figure),
+                            figure.verdict == figure_verdict::same ? "" : "  ",
+                            figure.verdict == figure_verdict::same ? "" : name_of(figure.verdict));
+    for (const auto& note : diff.notes)
+        text += fmt::format("Note: {}.\n", note);
+    const auto worse = diff.worse_ratios().size();
+    return text + fmt::format("{} of {} ratios got worse beyond the spread.\n", worse, diff.ratios());
+}
+
+nlohmann::ordered_json diff_json(const run_diff& diff) {
+    auto document = cli::make_document("blkbench.diff", 1);
+    document["figures"] = nlohmann::ordered_json::array();
+    for (const auto& figure : diff.figures)
+        document["figures"].push_back(figure_json(figure));
+    document["notes"] = diff.notes;
+    document["ratios"] = diff.ratios();
+    document["ratios_worse"] = diff.worse_ratios().size();
+    return document;
+}
+
+} // namespace blkcrypto::bench

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/run_diff.hpp"
+
+#include <algorithm>
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+using namespace blkcrypto::bench;
+
+namespace {
+
+// A run of two paths and the controls, as blkbench compare writes it, with what differs filled in.
+struct compare_run {
+    std::string bs_bytes = "4096";
+    std::string ratio = "0.9";
+    std::string quartiles = "[0.85, 0.95]";
+    std::string cpu = "\"a CPU\"";
+    std::string version = "1";
+
+    std::string text() const {
+        return fmt::format(R"({{"schema": "blkbench.compare", "version": {},
+            "options": {{"bs_bytes": {}, "rw": "randwrite"}},
+            "machine": {{"cpu": {}, "cores": 2, "kernel": "6.18"}},
+            "controls": {{"memcpy_gb_per_s": 10, "cipher_gb_per_s": null, "spread": {{"memcpy_gb_per_s": [9, 11]}}}},
+            "paths": [
+              {{"path": "plain", "bytes_per_s": 1048576, "ratio_to_plain": 1, "errors": 0,
+                "spread": {{"bytes_per_s": [1048576, 2097152], "ratio_to_plain": [1, 1]}}}},
+              {{"path": "fallback", "bytes_per_s": 1048576, "ratio_to_plain": {}, "errors": 0,
+                "spread": {{"bytes_per_s": [1048576, 2097152], "ratio_to_plain": {}}}}}]}})",
+                           version, bs_bytes, cpu, ratio, quartiles);
+    }
+};
+
+std::string bench_run(const std::string& rows) {
+    return R"({"schema": "blkcrypto.bench", "version": 1, "rows": [)" + rows + "]}";
+}
+
+stored_run parsed(const std::string& text) {
+    std::string why;
+    auto run = parse_stored_run(text, why);
+    REQUIRE_MESSAGE(run, why);
+    return *run;
+}
+
+std::string why_refused(const std::string& text) {
+    std::string why;
+    CHECK_FALSE(parse_stored_run(text, why));
+    return why;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("a figure has moved only if its medians differ and its quartile ranges do not overlap") {
+    const spread before{10, 9, 11};
+    CHECK(judge(before, {12, 11.5, 13}, better_when::higher) == figure_verdict::better);
+    CHECK(judge(before, {12, 11.5, 13}, better_when::lower) == figure_verdict::worse);
+    CHECK(judge(before, {8, 7, 8.5}, better_when::higher) == figure_verdict::worse);
+    CHECK(judge(before, {8, 7, 8.5}, better_when::lower) == figure_verdict::better);
+    CHECK(judge(before, {12, 11, 13}, better_when::lower) == figure_verdict::same); // they touch
+    CHECK(judge(before, {8, 7, 9}, better_when::higher) == figure_verdict::same);
+    CHECK(judge({10, 10, 10}, {10, 10, 10}, better_when::higher) == figure_verdict::same);
+}
+
+TEST_CASE("a comparison is read as figures by path, without the control's ratio to itself") {
+    const auto run = parsed(compare_run().text());
+    REQUIRE(run.figures.size() == 4);
+    CHECK(run.figures[0].name == "plain: throughput, MiB/s");
+    CHECK(run.figures[0].value.p75 == doctest::Approx(2));
+    CHECK(run.figures[1].name == "fallback: throughput / plain");
+    CHECK(run.figures[1].is_ratio);
+    CHECK(run.figures[1].value.p25 == doctest::Approx(0.85));
+    CHECK_FALSE(run.figures[2].is_ratio);
+    CHECK(run.figures[3].name == "control: memcpy, GB/s");
+}
+
+TEST_CASE("a run of the bench script is read as rows, of which those without a figure are left out") {
+    const auto run = parsed(bench_run(
+        R"({"name": "a", "unit": "ratio", "better": "higher", "median": 2, "p25": 1, "p75": 3},
+           {"name": "b", "unit": "ns", "better": "lower", "median": null, "p25": null, "p75": null},
+           {"name": "c", "unit": "ns", "better": "lower", "median": 2, "p25": 1, "p75": 3})"));
+    REQUIRE(run.figures.size() == 2);
+    CHECK(run.figures[0].is_ratio);
+    CHECK(run.figures[1].name == "c, ns");
+    CHECK(run.figures[1].better == better_when::lower);
+    CHECK_FALSE(run.figures[1].is_ratio);
+}
+
+TEST_CASE("only ratios count as worse, and all that moved is told") {
+    compare_run later{.ratio = "0.7", .quartiles = "[0.69, 0.71]", .cpu = "\"another\""};
+    const auto diff = diff_of(parsed(compare_run().text()), parsed(later.text()));
+    CHECK(diff.ratios() == 1);
+    REQUIRE(diff.worse_ratios().size() == 1);
+    CHECK(diff.worse_ratios()[0] == "fallback: throughput / plain");
+    REQUIRE(diff.notes.size() == 1);
+    CHECK(diff.notes[0] == "cpu was a CPU, is another");
+    CHECK(contains(diff_text(diff), "0.778  worse"));
+    CHECK(contains(diff_text(diff), "1 of 1 ratios got worse"));
+    CHECK(diff_json(diff)["figures"][1]["verdict"] == "worse");
+    CHECK(diff_json(diff)["ratios_worse"] == 1);
+
+    const auto absolute = R"({"name": "a", "unit": "ns", "better": "lower", "median": )";
+    const auto slower = diff_of(parsed(bench_run(std::string(absolute) + R"(1, "p25": 1, "p75": 1})")),
+                                parsed(bench_run(std::string(absolute) + R"(2, "p25": 2, "p75": 2})")));
+    CHECK(slower.figures[0].verdict == figure_verdict::worse);
+    CHECK(slower.worse_ratios().empty());
+}
+
+TEST_CASE("what only one run has is a note") {
+    const auto row = [](const char* name) {
+        return fmt::format(
+            R"({{"name": "{}", "unit": "ratio", "better": "higher", "median": 0, "p25": 0, "p75": 0}})",
+            name);
+    };
+    const auto diff =
+        diff_of(parsed(bench_run(row("a") + "," + row("b"))), parsed(bench_run(row("b") + "," + row("c"))));
+    REQUIRE(diff.figures.size() == 1);
+    CHECK(diff_json(diff)["figures"][0]["change"].is_null()); // from 0
+    REQUIRE(diff.notes.size() == 2);
+    CHECK(diff.notes[0] == "only in the first: a");
+    CHECK(diff.notes[1] == "only in the second: c");
+}
+
+TEST_CASE("runs of something else are not set beside each other") {
+    const auto run = parsed(compare_run().text());
+    CHECK(why_not_comparable(run, run).empty());
+    CHECK(why_not_comparable(run, parsed(compare_run{.bs_bytes = "8192"}.text())) ==
+          "bs_bytes was 4096, is 8192");
+    CHECK(contains(why_not_comparable(run, parsed(bench_run(""))), "blkcrypto.bench"));
+}
+
+TEST_CASE("whatever is no stored run is refused with a reason") {
+    CHECK(why_refused("") == "not JSON");
+    CHECK(why_refused("{\"schema\": \"blkbench.compare\"") == "not JSON");
+    CHECK(why_refused(std::string(1'000'000, '[')) == "not JSON");
+    CHECK(contains(why_refused(std::string(100'000, '[') + std::string(100'000, ']')), "schema"));
+    CHECK(contains(why_refused(std::string(stored_run::text_bytes_max + 1, ' ')), "larger"));
+    for (const char* no_document :
+         {"[]", "null", "1", "\"text\"", "{}", R"({"schema": 1})", R"({"schema": ""})"})
+        CHECK(contains(why_refused(no_document), "schema"));
+    CHECK(contains(why_refused(R"({"schema": "blkcrypto.modes", "version": 1})"), "schema blkcrypto.modes"));
+    CHECK(contains(why_refused(R"({"schema": "blkbench.compare"})"), "version"));
+    CHECK(contains(why_refused(compare_run{.version = "2"}.text()), "version 2"));
+    CHECK(contains(why_refused(compare_run{.version = "1e400"}.text()), "not JSON"));
+    CHECK(contains(why_refused(R"({"schema": "blkbench.compare", "version": 1})"), "paths"));
+    CHECK(contains(why_refused(R"({"schema": "blkbench.compare", "version": 1, "paths": [1]})"), "path"));
+    CHECK(contains(why_refused(compare_run{.ratio = "\"0.9\""}.text()), "ratio_to_plain"));
+    for (const char* no_quartiles :
+         {"[0.95, 0.85]", "[0.95, 0.99]", "[0.1, 0.2]", "[0.85]", "{}", "[null, 1]"})
+        CHECK_FALSE(why_refused(compare_run{.quartiles = no_quartiles}.text()).empty());
+}
+
+TEST_CASE("names that a terminal would act on, double ones and endless lists are refused") {
+    const auto row = [](const std::string& name, const std::string& better = "higher") {
+        return fmt::format(
+            R"({{"name": "{}", "unit": "ratio", "better": "{}", "median": 1, "p25": 1, "p75": 1}})", name,
+            better);
+    };
+    CHECK(contains(why_refused(bench_run(row("\\u001b[2J"))), "cannot be shown"));
+    CHECK(contains(why_refused(bench_run(row("\\u009b2J"))), "cannot be shown"));
+    CHECK(contains(why_refused(bench_run(row(std::string(stored_run::name_bytes_max + 1, 'a')))),
+                   "cannot be shown"));
+    CHECK(contains(why_refused(bench_run(row("a") + "," + row("a"))), "a is there twice"));
+    CHECK(contains(why_refused(bench_run(row("a", "both"))), "neither higher nor lower"));
+    std::string rows = "0";
+    for (std::size_t i = 0; i < stored_run::figures_max; ++i)
+        rows += ",0";
+    CHECK(contains(why_refused(bench_run(rows)), "too long"));
+    const auto settings = parsed(compare_run{.cpu = "\"\\u001b[2J\""}.text()).setting;
+    const auto cpu = std::ranges::find(settings, "cpu", &stored_fact::name);
+    REQUIRE(cpu != settings.end());
+    CHECK(cpu->value == "something that cannot be shown");
+}
