@@ -48,7 +48,7 @@ class comparison {
     comparison(const compare_options& options, env& e)
         : options_(options), env_(e), keys_(make_keys(options)) {}
 
-    void open_paths(std::span<const std::string> images);
+    void open_paths();
     void prefill();
     std::vector<path_measurement> measure();
     std::optional<verify_result> verify();
@@ -68,8 +68,7 @@ class comparison {
     std::vector<std::unique_ptr<compare_path>> paths_;
 };
 
-void comparison::open_paths(std::span<const std::string> images) {
-    create_image_files(images, options_.stripes.size_bytes(), options_.overwrite);
+void comparison::open_paths() {
     for (const auto kind : options_.paths)
         paths_.push_back(
             compare_path::open(kind, options_.image, options_.stack, options_.stripes, keys_, env_));
@@ -154,7 +153,10 @@ class compare_verb final : public cli::verb {
             check_not_an_image("--json", json_.target(), images);
         if (!typed_.engine_file.empty())
             check_not_an_image("--engine-file", typed_.engine_file, images);
-        check_image_files(options.image, images, options.overwrite);
+        if (options.reuse)
+            check_reused_images(options.image, images, options.stripes.size_bytes());
+        else
+            check_image_files(options.image, images, options.overwrite);
         check_io_uring(*e);
         json_.open();
 
@@ -170,8 +172,11 @@ class compare_verb final : public cli::verb {
     static compare_result compare(const compare_options& options, std::span<const std::string> images,
                                   env& e) {
         comparison all(options, e);
-        all.open_paths(images);
-        all.prefill();
+        if (!options.reuse)
+            create_image_files(images, options.stripes.size_bytes(), options.overwrite);
+        all.open_paths();
+        if (!options.reuse)
+            all.prefill();
         compare_result result{.machine = this_machine(),
                               .controls = measure_controls(e, {.block_bytes = options.workload.block_bytes,
                                                                .unit_size = options.stripes.unit_size(),

@@ -202,7 +202,9 @@ void compare_arguments::add_to(CLI::App& verb) {
         ->type_name("N");
     verb.add_option("--seed", seed, "of keys, offsets and contents (default random)")->type_name("N");
     verb.add_flag("--no-verify", no_verify, "measure only: prove nothing about what was written");
-    verb.add_flag("--overwrite", overwrite, "replace existing images");
+    auto* replace = verb.add_flag("--overwrite", overwrite, "replace existing images");
+    verb.add_flag("--reuse", reuse, "measure on images of an earlier run, which are not filled anew")
+        ->excludes(replace);
 }
 
 compare_options compare_arguments::check(std::uint64_t random_seed) const {
@@ -217,7 +219,8 @@ compare_options compare_arguments::check(std::uint64_t random_seed) const {
                             .runtime = parse_runtime(runtime),
                             .rounds = 0,
                             .verify = !no_verify,
-                            .overwrite = overwrite};
+                            .overwrite = overwrite,
+                            .reuse = reuse};
     checked.rounds = parse_rounds(*this, checked.runtime);
     checked.workload = parse_workload(*this, checked.stripes);
     constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();

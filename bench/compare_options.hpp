@@ -23,6 +23,7 @@ struct compare_options {
     unsigned rounds;
     bool verify;
     bool overwrite;
+    bool reuse; // images as they are, not made or filled anew
 
     bool has_path(path_kind kind) const;
 
@@ -53,6 +54,7 @@ struct compare_arguments {
     std::string seed; // empty: `random_seed` of check()
     bool no_verify = false;
     bool overwrite = false;
+    bool reuse = false;
 
     void add_to(CLI::App& verb);
 

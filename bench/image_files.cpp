@@ -164,6 +164,18 @@ void check_image_files(const std::string& base, std::span<const std::string> ima
     }
 }
 
+void check_reused_images(const std::string& base, std::span<const std::string> images,
+                         std::uint64_t size_bytes) {
+    check_image_files(base, images, true);
+    for (const auto& image : images) {
+        const auto found = look_at(image);
+        if (!found)
+            throw file_error(exit_unusable, image, ENOENT);
+        if (static_cast<std::uint64_t>(found->st_size) != size_bytes)
+            throw unusable(image, fmt::format("has {} bytes, and --size is {}", found->st_size, size_bytes));
+    }
+}
+
 void create_image_files(std::span<const std::string> images, std::uint64_t size_bytes, bool overwrite) {
     check_space(images, size_bytes);
     std::vector<std::string> made;

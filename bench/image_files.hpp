@@ -14,6 +14,11 @@ namespace blkcrypto::bench {
 /// regular files, each its own, that can be written. program_error, exit code 2.
 void check_image_files(const std::string& base, std::span<const std::string> images, bool overwrite);
 
+/// Looks, and changes nothing: the images are there, regular files, each its own and of that size, and can be
+/// written. program_error, exit code 2.
+void check_reused_images(const std::string& base, std::span<const std::string> images,
+                         std::uint64_t size_bytes);
+
 /// Looks, and changes nothing: `path`, or a link behind it, would not be one of the images, whether that is
 /// there already or still to be made. program_error, exit code 2, that names `option`. "-" is stdout.
 void check_not_an_image(std::string_view option, const std::string& path,

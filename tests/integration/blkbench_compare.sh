@@ -318,10 +318,32 @@ full_disk() {
     umount "$dir/full"
 }
 
+# An image of an earlier run is measured as it is, and nothing is made or filled.
+reused_images() {
+    local short=("$blkbench" compare --filename "$image" --size 1m --runtime 100ms --paths plain,fallback --seed 3)
+    local run=("${short[@]}" --reuse --rw randread)
+    expect_refused "$image.plain: No such file or directory (ENOENT)" "${run[@]}"
+    expect_nothing
+    expect_exit 0 "${short[@]}"
+    cp "$image.plain" "$dir/kept"
+    expect_exit 0 "${run[@]}" --no-verify
+    expect_same_file "an image that was only read" "$image.plain" "$dir/kept"
+    expect_exit 0 "${run[@]}"
+    grep -q "hold what was written" "$out" || fail "reused images were not verified"
+    expect_refused "--overwrite" "${run[@]}" --overwrite
+    expect_refused "$image.plain: has 1048576 bytes, and --size is 2097152" "${sized[@]}" 2m --paths plain --reuse
+    rm "$image.plain"
+    mkdir "$image.plain"
+    expect_refused "$image.plain: Is a directory (EISDIR)" "${run[@]}"
+    rmdir "$image.plain"
+    rm -f "$image".*
+}
+
 small_comparison
 rm -f "$image".*
 seeds
 text_report
+reused_images
 bad_numbers
 bad_names
 engines
