@@ -24,6 +24,7 @@ struct workload_options {
     unsigned read_percent = 50; // of randrw
     std::uint32_t block_bytes = 4096;
     unsigned depth = 32;
+    bool nomerges = false; // each bio is a request of its own
     unsigned jobs = 1;
     std::uint64_t seed = 0;
 };

@@ -181,6 +181,7 @@ void compare_arguments::add_to(CLI::App& verb) {
     verb.add_option("--rwmixread", rwmixread, "percentage of reads in randrw (default 50)")->type_name("N");
     verb.add_option("--bs", bs, "block size (default 4k)")->type_name("SIZE");
     verb.add_option("--iodepth", iodepth, "blocks in flight per job (default 32)")->type_name("N");
+    verb.add_flag("--nomerges", nomerges, "adjacent blocks in flight do not become one request");
     verb.add_option("--numjobs", numjobs, "threads (default 1)")->type_name("N");
     verb.add_option("--runtime", runtime,
                     "per path, all rounds together: seconds, or as in 500ms (default 5)")
@@ -223,6 +224,7 @@ compare_options compare_arguments::check(std::uint64_t random_seed) const {
                             .reuse = reuse};
     checked.rounds = parse_rounds(*this, checked.runtime);
     checked.workload = parse_workload(*this, checked.stripes);
+    checked.workload.nomerges = nomerges;
     constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
     checked.workload.seed = seed.empty() ? random_seed : cli::parse_count("--seed", seed, 0, any);
     checked.stack.engine = engine_file.empty() ? parse_engine(engine) : read_engine_file(engine_file);

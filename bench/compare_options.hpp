@@ -52,6 +52,7 @@ struct compare_arguments {
     std::string engine_file;
     std::string decrypt_workers = "0";
     std::string seed; // empty: `random_seed` of check()
+    bool nomerges = false;
     bool no_verify = false;
     bool overwrite = false;
     bool reuse = false;

@@ -97,11 +97,11 @@ std::string header_text(const compare_options& options, const machine_info& mach
     const workload_options& workload = options.workload;
     const std::string mix =
         workload.pattern == access_pattern::randrw ? fmt::format(" ({} % reads)", workload.read_percent) : "";
-    std::string text =
-        fmt::format("{}{}, blocks of {} bytes, {} in flight, {} job{}; images of {:.6g} MiB\n",
-                    access_pattern_names[static_cast<std::size_t>(workload.pattern)], mix,
-                    workload.block_bytes, workload.depth, workload.jobs, workload.jobs == 1 ? "" : "s",
-                    static_cast<double>(options.stripes.size_bytes()) / mib);
+    std::string text = fmt::format(
+        "{}{}, blocks of {} bytes, {} in flight{}, {} job{}; images of {:.6g} MiB\n",
+        access_pattern_names[static_cast<std::size_t>(workload.pattern)], mix, workload.block_bytes,
+        workload.depth, workload.nomerges ? ", never merged" : "", workload.jobs,
+        workload.jobs == 1 ? "" : "s", static_cast<double>(options.stripes.size_bytes()) / mib);
     text +=
         fmt::format("{} ({}), data units of {} bytes, their numbers counted through the image\n",
                     options.mode->name, implementation_name(options), options.stripes.unit_size().bytes());
@@ -247,6 +247,7 @@ nlohmann::ordered_json options_json(const compare_options& options) {
                                 {"rwmixread", workload.read_percent},
                                 {"bs_bytes", workload.block_bytes},
                                 {"iodepth", workload.depth},
+                                {"nomerges", workload.nomerges},
                                 {"numjobs", workload.jobs},
                                 {"runtime_s", runtime_json(options.runtime)},
                                 {"rounds", options.rounds},

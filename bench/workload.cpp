@@ -103,7 +103,8 @@ std::error_code job_io::set_up(compare_path& path, const workload_options& optio
     if (made_env.has_error())
         return made_env.error();
     env_ = std::move(*made_env);
-    auto made_queue = path.make_queue(*env_, {.depth = options.depth, .io_size_bytes = options.block_bytes});
+    auto made_queue = path.make_queue(
+        *env_, {.depth = options.depth, .io_size_bytes = options.block_bytes, .nomerges = options.nomerges});
     if (made_queue.has_error())
         return made_queue.error();
     queue_ = std::move(*made_queue);
