@@ -17,6 +17,10 @@ constexpr resource_class bounce_memory{"fallback_queue.bounce"};
 // A 4 KiB write needs one encrypted bio; large ones more when bounce memory is in pieces.
 constexpr unsigned pieces_per_job = 2;
 
+// About as much as is encrypted before it goes on its way, and decrypted before what it made room for does:
+// the device shall not wait for all that there is to crypt.
+constexpr std::int64_t crypt_bytes_per_poll = 64 << 10;
+
 } // namespace
 
 result<std::unique_ptr<fallback_queue>> fallback_queue::make(crypto_fallback& fallback, block_queue& lower,
@@ -103,8 +107,13 @@ void fallback_queue::unplug() noexcept {
     if (plug_.empty())
         return;
     const io_context_scope noio(env_, io_context::noio);
-    while (request* const next = plug_.take())
+    crypt_left_bytes_ = crypt_bytes_per_poll;
+    while (crypt_left_bytes_ > 0) {
+        request* const next = plug_.take();
+        if (next == nullptr)
+            break;
         start(static_cast<job&>(*next));
+    }
     let_go_of_tfm();
 }
 
@@ -229,6 +238,7 @@ bool fallback_queue::write_with(job& j, const skcipher& tfm) noexcept {
         const std::uint32_t bytes = std::min(j.at.size_bytes, p->chunk.size_bytes);
         p->segment = {p->chunk.data, bytes, p->from_reserve ? unregistered_buffer : bounce_buffer_};
         encrypt(j, tfm, p->segment);
+        crypt_left_bytes_ -= bytes;
         p->encrypted.prepare(bio_op::write, start, {&p->segment, 1}, *p);
         p->encrypted.fua = j.whole().fua;
         p->encrypted.preflush = j.whole().preflush; // of each: they go out side by side
@@ -317,11 +327,18 @@ void fallback_queue::read_ended(job& j) noexcept {
     if (j.status != blk_status::ok)
         return finish(j);
     ended_reads_.push(j);
+    env_.add_due(1);
 }
 
 void fallback_queue::decrypt_ended_reads() noexcept {
-    while (task* const next = ended_reads_.pop())
+    crypt_left_bytes_ = crypt_bytes_per_poll;
+    while (crypt_left_bytes_ > 0) {
+        task* const next = ended_reads_.pop();
+        if (next == nullptr)
+            break;
+        env_.remove_due(1);
         read(static_cast<job&>(*next));
+    }
     let_go_of_tfm();
 }
 
@@ -340,6 +357,7 @@ void fallback_queue::read(job& j) noexcept {
         j.step = job_step::decrypt_on_worker;
         return for_workers_.push(j);
     }
+    crypt_left_bytes_ -= j.at.size_bytes;
     decrypt(j, *grant.lease.tfm, lane_);
     finish(j);
 }
