@@ -3,7 +3,7 @@
 # Installs the Debian 12 packages that are missing, and nothing when none is.
 #
 #   scripts/setup.sh               what is needed to build and to test
-#   scripts/setup.sh LIST...       only third_party/packages.LIST: build, test, check
+#   scripts/setup.sh LIST...       only third_party/packages.LIST: build, test, check, bench
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -30,7 +30,7 @@ fi
 lists=("$@")
 [[ ${#lists[@]} -gt 0 ]] || lists=(build test)
 for list in "${lists[@]}"; do
-    [[ $list =~ ^[a-z]+$ && -r $root/third_party/packages.$list ]] || die "no list of packages named '$list' (build, test, check)"
+    [[ $list =~ ^[a-z]+$ && -r $root/third_party/packages.$list ]] || die "no list of packages named '$list' (build, test, check, bench)"
 done
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

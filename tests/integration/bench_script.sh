@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# scripts/bench.sh without measuring anything: its rows are those that the benchmark programs can measure and that
+# docs/performance.md has, its arithmetic is right, and it refuses what it cannot use.
+
+. "$(dirname "$0")/lib.sh"
+command -v jq >/dev/null || skip "no jq here"
+root=$(cd "$(dirname "$0")/../.." && pwd)
+bench=("$root/scripts/bench.sh")
+table=$root/bench/rows.json
+out=$dir/stdout
+
+# jq_bench FILTER [OPTION...] <JSON: with the functions of bench.jq.
+jq_bench() {
+    local filter=$1
+    shift
+    jq -c "$@" -L "$root/scripts" "include \"bench\"; $filter"
+}
+
+rows_fit() {
+    local program name
+    jq_bench '[all_rows[].name] | length == (unique | length)' <"$table" | grep -qx true || fail "two rows have one name"
+    for program in $(jq -r '.programs[]' "$table"); do
+        "$bin/$program" --benchmark_list_tests | sed 's,/manual_time$,,' >"$dir/known" || fail "$program lists nothing"
+        jq_bench ".programs as \$programs | all_rows[] | select(\$programs[.group] == \"$program\") | .value | names | split(\".\")[0]" -r \
+            <"$table" | sort -u >"$dir/wanted"
+        [[ -s $dir/wanted ]] || fail "no row is about $program"
+        while read -r name; do
+            grep -qxF -- "$name" "$dir/known" || fail "$program does not measure $name"
+        done <"$dir/wanted"
+    done
+    name=$(jq_bench '[all_rows[] | select(.group | contains("/")) | .value | names] | unique - ["plain.bytes_per_s", "plain.cpu",
+        "fallback.bytes_per_s", "fallback.cpu", "cipher.bytes_per_s", "cipher.cpu", "fio.bytes_per_s", "fio_registered.bytes_per_s"]' <"$table")
+    expect_equal "figures that no image has" "$name" "[]"
+}
+
+# The order of measuring is the other one in every other round.
+order() {
+    local both='^null/(plain|idle_cipher)/4096/random$'
+    "$bin/submit_cost" --benchmark_list_tests --benchmark_filter="$both" >"$dir/forward"
+    "$bin/submit_cost" --benchmark_list_tests --benchmark_filter="$both" --reverse >"$dir/backward"
+    expect_equal "two benchmarks" "$(wc -l <"$dir/forward")" 2
+    tac "$dir/forward" | cmp -s - "$dir/backward" || fail "--reverse: $(tr '\n' ' ' <"$dir/backward")"
+}
+
+page_has_the_rows() {
+    local line
+    expect_exit 0 "${bench[@]}" --rows
+    while IFS= read -r line; do
+        grep -qF -- "$line" "$root/docs/performance.md" || fail "docs/performance.md lacks: $line"
+    done < <(sed -n -e 's/^\(| [^|]* | [^|]* |\).*/\1/p' -e '/^    /p' "$out")
+}
+
+# quantiles VALUES EXPECTED
+quantiles() {
+    expect_equal "quantiles of $1" "$(jq_bench '[quantile(0.25, 0.5, 0.75)]' <<<"$1")" "$2"
+}
+
+# verdict ROW SAMPLES EXPECTED: rounds with a figure a each, and what the row says of them.
+verdict() {
+    local row="{\"name\": \"r\", \"group\": \"g\", \"unit\": \"u\", $1}"
+    local samples
+    samples=$(jq -c '[.[] | {group: "g", figures: {a: .}}]' <<<"$2")
+    expect_equal "verdict of $1 on $2" \
+        "$(jq_bench 'run_of(.; {}; {}; $samples) | .rows[0] | [.median, .p25, .p75, .best, .verdict, .stretch_reached]' \
+            --argjson samples "$samples" <<<"{\"programs\": {\"g\": \"p\"}, \"rows\": [$row]}")" "$3"
+}
+
+arithmetic() {
+    quantiles '[5, 1, 4, 2, 3]' '[2,3,4]'
+    quantiles '[1, 2]' '[1.25,1.5,1.75]'
+    quantiles '[7]' '[7,7,7]'
+    # Of ratios within rounds, not of medians.
+    expect_equal "ratios" "$(jq_bench 'run_of(.; {}; {}; [[50, 100], [9, 10], [0.8, 1]] | map({group: "g", figures: {a: .[0], b: .[1]}})) | .rows[0] |
+        [.median, .samples]' <<<'{"programs": {}, "rows": [{"group": "g", "value": ["/", "a", "b"]}]}')" '[0.8,[0.5,0.9,0.8]]'
+    expect_equal "all operators" "$(jq_bench 'evaluate({a: 6, b: 3})' <<<'["*", ["+", "a", ["-", "b", 1]], ["/", "a", "b"]]')" 16
+    expect_equal "a missing figure" "$(jq_bench 'evaluate({a: 6})' <<<'["+", "a", "b"]')" null
+    expect_equal "by nothing" "$(jq_bench 'evaluate({a: 6})' <<<'["/", "a", 0]')" null
+
+    verdict '"better": "higher", "gate": 2, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"met",null]'
+    verdict '"better": "higher", "gate": 2.1, "stretch": 1.9, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"missed",true]'
+    verdict '"better": "lower", "gate": 1.9, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"missed",null]'
+    verdict '"better": "higher", "rule": "range", "gate": 2.5, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"met",null]'
+    verdict '"better": "lower", "rule": "range", "gate": 1.4, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"missed",null]'
+    verdict '"better": "lower", "rule": "best", "gate": 1, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"met",null]'
+    verdict '"better": "lower", "rule": "best", "gate": 0.9, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"undecided",null]'
+    verdict '"better": "lower", "rule": "best", "gate": 0.9, "value": "a"' '[1, 2, 3, 4, 5, 6, 7, 8, 9]' '[5,3,7,1,"missed",null]'
+    verdict '"better": "higher", "rule": "best", "gate": 500, "value": ["/", 1000, "a"]' '[1, 2, 4]' '[500,375,750,1000,"met",null]'
+    verdict '"better": "higher", "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"reported",null]'
+    verdict '"better": "higher", "gate": 2, "value": "b"' '[1, 2, 3]' '[null,null,null,null,"not measured",null]'
+
+    expect_equal "best of rates and of times" "$(jq_bench best_figures <<<'[{"a.bytes_per_s": 1, "b": 1}, {"a.bytes_per_s": 2, "b": 2}]')" \
+        '{"a.bytes_per_s":2,"b":1}'
+    expect_equal "benchmarks" "$(jq_bench figures_of_benchmarks <<<'{"benchmarks": [{"name": "a/manual_time", "items_per_second": 1e9},
+        {"name": "b", "error_occurred": true}, {"name": "c", "items_per_second": 5e8, "heap_growth_bytes": 8}]}')" \
+        '{"a":1,"c":2,"c.heap_growth_bytes":8}'
+    expect_equal "fio" "$(jq_bench 'figures_of_fio("f")' <<<'{"jobs": [{"read": {"bw_bytes": 1}, "write": {"bw_bytes": 2}}]}')" \
+        '{"f.bytes_per_s":3}'
+}
+
+refusals() {
+    expect_refused "--bogus" "${bench[@]}" --bogus
+    expect_refused "--rounds" "${bench[@]}" --rounds
+    local value
+    for value in 4 0 -5 1x 1000; do expect_refused "--rounds '$value'" "${bench[@]}" --rounds "$value"; done
+    expect_refused "cannot read $dir/none" "${bench[@]}" --against "$dir/none"
+    expect_refused "cannot read $dir/none" "${bench[@]}" --markdown "$dir/none"
+    expect_refused "cannot write $dir/none/run.json" "${bench[@]}" --json "$dir/none/run.json"
+    expect_exit 0 "${bench[@]}" --help
+    grep -q -- '--against FILE' "$out" || fail "no help"
+}
+
+rows_fit
+order
+page_has_the_rows
+arithmetic
+refusals
+finish
