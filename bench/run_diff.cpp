@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <map>
 
 namespace blkcrypto::bench {
@@ -34,7 +35,7 @@ void note_settings(run_diff& diff, const stored_run& before, const stored_run& a
     for (const auto& fact : before.setting) {
         const std::string* now = find_fact(after.setting, fact.name);
         if (now != nullptr && *now != fact.value)
-            diff.notes.push_back(fmt::format("{} was {}, is {}", fact.name, fact.value, *now));
+            diff.settings.push_back(fmt::format("{} was {}, is {}", fact.name, fact.value, *now));
     }
 }
 
@@ -45,6 +46,24 @@ std::string figure_text(const spread& figure) {
 std::string change_text(const figure_diff& figure) {
     return figure.before.median == 0 ? "-"
                                      : fmt::format("{:.3f}", figure.after.median / figure.before.median);
+}
+
+std::size_t name_width(const run_diff& diff) {
+    std::size_t width = 30;
+    for (const auto& figure : diff.figures)
+        width = std::max(width, figure.name.size());
+    return width;
+}
+
+// Names the first few of them.
+std::string note_missing(std::string_view where, std::span<const std::string> names) {
+    constexpr std::size_t named_max = 3;
+    if (names.empty())
+        return {};
+    const auto named = names.first(std::min(names.size(), named_max));
+    const std::string more =
+        names.size() > named_max ? fmt::format(" and {} more", names.size() - named_max) : "";
+    return fmt::format("Note: only in the {}: {}{}.\n", where, fmt::join(named, "; "), more);
 }
 
 nlohmann::ordered_json spread_json(const spread& figure) {
@@ -104,7 +123,7 @@ run_diff diff_of(const stored_run& before, const stored_run& after) {
     for (const auto& was : before.figures) {
         const auto found = later.find(was.name);
         if (found == later.end()) {
-            diff.notes.push_back(fmt::format("only in the first: {}", was.name));
+            diff.only_before.push_back(was.name);
             continue;
         }
         const stored_figure& is = *found->second;
@@ -113,21 +132,25 @@ run_diff diff_of(const stored_run& before, const stored_run& after) {
     }
     for (const auto& is : after.figures)
         if (!earlier.contains(is.name))
-            diff.notes.push_back(fmt::format("only in the second: {}", is.name));
+            diff.only_after.push_back(is.name);
     note_settings(diff, before, after);
     return diff;
 }
 
 std::string diff_text(const run_diff& diff) {
+    const std::size_t width = name_width(diff);
     std::string text =
-        fmt::format("{:<46} {:>22} {:>22} {:>7}\n", "median (p25-p75)", "first", "second", "change");
-    for (const auto& figure : diff.figures)
-        text += fmt::format("{:<46} {:>22} {:>22} {:>7}{}{}\n", figure.name, figure_text(figure.before),
-                            figure_text(figure.after), change_text(figure),
-                            figure.verdict == figure_verdict::same ? "" : "  ",
-                            figure.verdict == figure_verdict::same ? "" : name_of(figure.verdict));
-    for (const auto& note : diff.notes)
-        text += fmt::format("Note: {}.\n", note);
+        fmt::format("{:<{}} {:>22} {:>22} {:>7}\n", "median (p25-p75)", width, "first", "second", "change");
+    for (const auto& figure : diff.figures) {
+        text += fmt::format("{:<{}} {:>22} {:>22} {:>7}", figure.name, width, figure_text(figure.before),
+                            figure_text(figure.after), change_text(figure));
+        if (figure.verdict != figure_verdict::same)
+            text += fmt::format("  {}", name_of(figure.verdict));
+        text += '\n';
+    }
+    text += note_missing("first", diff.only_before) + note_missing("second", diff.only_after);
+    for (const auto& setting : diff.settings)
+        text += fmt::format("Note: {}.\n", setting);
     const auto worse = diff.worse_ratios().size();
     return text + fmt::format("{} of {} ratios got worse beyond the spread.\n", worse, diff.ratios());
 }
@@ -137,7 +160,9 @@ nlohmann::ordered_json diff_json(const run_diff& diff) {
     document["figures"] = nlohmann::ordered_json::array();
     for (const auto& figure : diff.figures)
         document["figures"].push_back(figure_json(figure));
-    document["notes"] = diff.notes;
+    document["only_before"] = diff.only_before;
+    document["only_after"] = diff.only_after;
+    document["settings"] = diff.settings;
     document["ratios"] = diff.ratios();
     document["ratios_worse"] = diff.worse_ratios().size();
     return document;

@@ -23,7 +23,9 @@ struct figure_diff {
 
 struct run_diff {
     std::vector<figure_diff> figures; // of both runs, in the order of the earlier one
-    std::vector<std::string> notes;   // what else is different
+    std::vector<std::string> only_before;
+    std::vector<std::string> only_after;
+    std::vector<std::string> settings; // that are different, in words
 
     /// Of the ratios.
     std::size_t ratios() const;
@@ -38,7 +40,6 @@ std::string why_not_comparable(const stored_run& before, const stored_run& after
 /// Of runs that can.
 run_diff diff_of(const stored_run& before, const stored_run& after);
 
-/// At most 110 columns wide as long as names are short.
 std::string diff_text(const run_diff& diff);
 nlohmann::ordered_json diff_json(const run_diff& diff);
 

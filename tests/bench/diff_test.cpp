@@ -95,8 +95,8 @@ TEST_CASE("only ratios count as worse, and all that moved is told") {
     CHECK(diff.ratios() == 1);
     REQUIRE(diff.worse_ratios().size() == 1);
     CHECK(diff.worse_ratios()[0] == "fallback: throughput / plain");
-    REQUIRE(diff.notes.size() == 1);
-    CHECK(diff.notes[0] == "cpu was a CPU, is another");
+    REQUIRE(diff.settings.size() == 1);
+    CHECK(diff.settings[0] == "cpu was a CPU, is another");
     CHECK(contains(diff_text(diff), "0.778  worse"));
     CHECK(contains(diff_text(diff), "1 of 1 ratios got worse"));
     CHECK(diff_json(diff)["figures"][1]["verdict"] == "worse");
@@ -119,9 +119,13 @@ TEST_CASE("what only one run has is a note") {
         diff_of(parsed(bench_run(row("a") + "," + row("b"))), parsed(bench_run(row("b") + "," + row("c"))));
     REQUIRE(diff.figures.size() == 1);
     CHECK(diff_json(diff)["figures"][0]["change"].is_null()); // from 0
-    REQUIRE(diff.notes.size() == 2);
-    CHECK(diff.notes[0] == "only in the first: a");
-    CHECK(diff.notes[1] == "only in the second: c");
+    CHECK(diff.only_before == std::vector<std::string>{"a"});
+    CHECK(diff.only_after == std::vector<std::string>{"c"});
+    CHECK(contains(diff_text(diff), "Note: only in the first: a.\nNote: only in the second: c.\n"));
+    const auto many = diff_of(
+        parsed(bench_run(row("a") + "," + row("b") + "," + row("c") + "," + row("d") + "," + row("e"))),
+        parsed(bench_run(row("a"))));
+    CHECK(contains(diff_text(many), "only in the first: b; c; d and 1 more."));
 }
 
 TEST_CASE("runs of something else are not set beside each other") {
