@@ -94,6 +94,9 @@ arithmetic() {
     expect_equal "benchmarks" "$(jq_bench figures_of_benchmarks <<<'{"benchmarks": [{"name": "a/manual_time", "items_per_second": 1e9},
         {"name": "b", "error_occurred": true}, {"name": "c", "items_per_second": 5e8, "heap_growth_bytes": 8}]}')" \
         '{"a":1,"c":2,"c.heap_growth_bytes":8}'
+    expect_equal "compare" "$(jq_bench figures_of_compare <<<'{"controls": {"cipher_gb_per_s": 2, "spread": {"cipher_gb_per_s": [1, 4]}},
+        "paths": [{"path": "plain", "bytes_per_s": 7, "host_cpu_s_per_gib": 8}]}')" \
+        '{"plain.bytes_per_s":7,"plain.cpu":8,"cipher.bytes_per_s":2000000000,"cipher.cpu":0.268435456}'
     expect_equal "fio" "$(jq_bench 'figures_of_fio("f")' <<<'{"jobs": [{"read": {"bw_bytes": 1}, "write": {"bw_bytes": 2}}]}')" \
         '{"f.bytes_per_s":3}'
 }
