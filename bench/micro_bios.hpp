@@ -9,6 +9,8 @@
 
 #include <array>
 #include <deque>
+#include <memory>
+#include <string_view>
 
 namespace blkcrypto::bench {
 

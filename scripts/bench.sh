@@ -260,7 +260,7 @@ rounds=
 only=
 disk=/var/tmp
 tmpfs=/dev/shm
-json=$root/build/bench/run.json
+json=
 against=
 parse_arguments "$@"
 
@@ -274,7 +274,10 @@ rounds=${rounds:-$([[ -n $quick ]] && echo 5 || echo 9)}
 [[ $rounds =~ ^[0-9]{1,3}$ && $((10#$rounds)) -ge 5 ]] || die "--rounds '$rounds' is not a number from 5 to 999"
 rounds=$((10#$rounds))
 [[ -z $against || -r $against ]] || die "cannot read $against"
-mkdir -p "$root/build/bench"
+if [[ -z $json ]]; then
+    json=$root/build/bench/run.json
+    mkdir -p "$root/build/bench"
+fi
 [[ -d $(dirname "$json") && -w $(dirname "$json") && ! -d $json ]] || die "cannot write $json"
 
 "$root/scripts/setup.sh" build test bench
