@@ -64,10 +64,8 @@ spread checked_spread(const std::string& name, double median, double p25, double
     return {median, p25, p75};
 }
 
-// A number, word or list of words, as it is written; what is missing is "none".
+// A number or a word, as it is written.
 std::string fact_text(const json& value) {
-    if (value.is_null())
-        return "none";
     std::string text;
     if (value.is_string())
         text = value.get<std::string>();
@@ -78,9 +76,11 @@ std::string fact_text(const json& value) {
     return text;
 }
 
+// Those that are there: an older run may lack some.
 void add_facts(std::vector<stored_fact>& facts, const json& object, std::span<const std::string_view> names) {
     for (const auto name : names)
-        facts.push_back({std::string(name), fact_text(field(object, name))});
+        if (const json& value = field(object, name); !value.is_null())
+            facts.push_back({std::string(name), fact_text(value)});
 }
 
 void add_machine(stored_run& run, const json& document) {
@@ -134,9 +134,9 @@ void add_known_figures(stored_run& run, const std::string& of, const json& objec
 }
 
 void add_compare(stored_run& run, const json& document) {
-    constexpr std::array<std::string_view, 12> same{
-        "size_bytes",     "rw",   "rwmixread", "bs_bytes",       "iodepth", "numjobs",
-        "data_unit_size", "mode", "keys",      "engine_threads", "engine",  "decrypt_workers"};
+    constexpr std::array<std::string_view, 13> same{
+        "size_bytes", "rw",   "rwmixread",      "bs_bytes", "iodepth",         "numjobs", "data_unit_size",
+        "mode",       "keys", "engine_threads", "engine",   "decrypt_workers", "nomerges"};
     constexpr std::array<std::string_view, 4> told{"rounds", "runtime_s", "implementation",
                                                    "engine_keyslots"};
     add_facts(run.workload, field(document, "options"), same);
@@ -146,7 +146,8 @@ void add_compare(stored_run& run, const json& document) {
         const bool is_control = name == name_of(path_kind::plain);
         add_known_figures(run, name, path, // the ratio of the control to itself says nothing
                           std::span(path_figures).subspan(is_control ? 2 : 0));
-        run.setting.push_back({fmt::format("errors of {}", name), fact_text(field(path, "errors"))});
+        if (const json& errors = field(path, "errors"); !errors.is_null())
+            run.setting.push_back({fmt::format("errors of {}", name), fact_text(errors)});
     }
     add_known_figures(run, "control", field(document, "controls"), control_figures_known);
 }

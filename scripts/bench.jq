@@ -23,6 +23,9 @@ def figures_of_compare:
          else {"cipher.bytes_per_s": (.cipher_gb_per_s * 1e9), "cipher.cpu": (1.073741824 / .spread.cipher_gb_per_s[1])}
          end);
 
+# The same of a comparison that was run another way.
+def figures_of_compare($how): figures_of_compare | with_entries(.key = $how + "." + .key);
+
 # The JSON of fio.
 def figures_of_fio($name):
     {($name + ".bytes_per_s"): (.jobs[0] | .read.bw_bytes + .write.bw_bytes)};

@@ -7,7 +7,7 @@
 #
 #   --rounds N         how often all of it is measured: 9 (quick: 5), at least 5
 #   --quick            shorter slices, fewer workloads
-#   --only GROUP,...   only these: submit, keyslot, queues, bounce, ring, disk, tmpfs, or a workload: disk/4k-write
+#   --only GROUP,...   only these: submit, keyslot, queues, bounce, merge, ring, disk, tmpfs, or a workload: disk/4k-write
 #   --disk DIR         where images on a disk go (/var/tmp), and
 #   --tmpfs DIR        those in memory (/dev/shm); both in a directory of their own, which is removed
 #   --json FILE        where the result goes (build/bench/run.json)
@@ -164,13 +164,13 @@ run_program() {
     figures figures_of_benchmarks <"$scratch/program.json"
 }
 
-# run_compare IMAGE RW BS TIME PATHS [OPTION...]
+# run_compare FIGURES IMAGE RW BS TIME PATHS [OPTION...]
 run_compare() {
-    local image=$1 rw=$2 bs=$3 time=$4 paths=$5
-    shift 5
+    local filter=$1 image=$2 rw=$3 bs=$4 time=$5 paths=$6
+    shift 6
     run "$programs/blkbench" compare --filename "$image" --size "$image_size" --rw "$rw" --bs "$bs" --iodepth "$depth" \
         --runtime "$time" --rounds 1 --paths "$paths" --seed 1 --no-verify --json "$@" >"$scratch/compare.json" || return 1
-    figures figures_of_compare <"$scratch/compare.json"
+    figures "$filter" <"$scratch/compare.json"
 }
 
 # run_fio NAME IMAGE RW BS PLACE [OPTION...]: on the plain image, as compare is on it.
@@ -185,22 +185,29 @@ run_fio() {
     figures 'figures_of_fio($name)' --arg name "$name" <"$scratch/fio.json"
 }
 
-# run_image GROUP ROUND: fio plain and with registered memory, compare between them; the other way round in every other
-# round. The images are made and filled once, so that no side starts on a disk that is busy with that.
+# run_image GROUP ROUND: fio plain and with registered memory, compare between them, some workloads also without merging;
+# the other way round in every other round. The images are made and filled once, so that no side starts on a disk that is
+# busy with that.
 run_image() {
     local image workload rw bs paths=plain,fallback
     image=$(place_of "$1")/image
     workload=${1#*/}
     rw=$(with_table ".workloads[\"$workload\"].rw")
     bs=$(with_table ".workloads[\"$workload\"].bs")
-    local fio=(run_fio fio "$image" "$rw" "$bs" "$1")
-    local registered=(run_fio fio_registered "$image" "$rw" "$bs" "$1" --fixedbufs=1 --registerfiles=1)
-    [[ -e $image.plain ]] || run_compare "$image" "$rw" "$bs" 10ms "$paths" >/dev/null || return 1
-    if [[ $(($2 % 2)) -eq 0 ]]; then
-        "${fio[@]}" && run_compare "$image" "$rw" "$bs" "${slice_ms}ms" plain,fallback --reuse && "${registered[@]}"
-    else
-        "${registered[@]}" && run_compare "$image" "$rw" "$bs" "${slice_ms}ms" fallback,plain --reuse && "${fio[@]}"
-    fi
+    [[ $(($2 % 2)) -eq 0 ]] || paths=fallback,plain
+    local compare=("$image" "$rw" "$bs" "${slice_ms}ms" "$paths" --reuse)
+    local steps=(fio compare nomerges registered) step
+    [[ $(with_table ".workloads[\"$workload\"].nomerges // false") == true ]] || steps=(fio compare registered)
+    [[ $(($2 % 2)) -eq 0 ]] || mapfile -t steps < <(printf '%s\n' "${steps[@]}" | tac)
+    [[ -e $image.plain ]] || run_compare figures_of_compare "$image" "$rw" "$bs" 10ms "$paths" >/dev/null || return 1
+    for step in "${steps[@]}"; do
+        case $step in
+        fio) run_fio fio "$image" "$rw" "$bs" "$1" ;;
+        registered) run_fio fio_registered "$image" "$rw" "$bs" "$1" --fixedbufs=1 --registerfiles=1 ;;
+        compare) run_compare figures_of_compare "${compare[@]}" ;;
+        nomerges) run_compare 'figures_of_compare("nomerges")' "${compare[@]}" --nomerges ;;
+        esac || return 1
+    done
 }
 
 # measure ROUND GROUP: a line of samples. What cannot be measured here leaves its rows without a figure.
@@ -267,7 +274,7 @@ parse_arguments "$@"
 slice_ms=1000
 min_time=0.05
 if [[ -n $quick ]]; then
-    slice_ms=250
+    slice_ms=150
     min_time=0.02
 fi
 rounds=${rounds:-$([[ -n $quick ]] && echo 5 || echo 9)}

@@ -30,7 +30,8 @@ rows_fit() {
         done <"$dir/wanted"
     done
     name=$(jq_bench '[all_rows[] | select(.group | contains("/")) | .value | names] | unique - ["plain.bytes_per_s", "plain.cpu",
-        "fallback.bytes_per_s", "fallback.cpu", "cipher.bytes_per_s", "cipher.cpu", "fio.bytes_per_s", "fio_registered.bytes_per_s"]' <"$table")
+        "fallback.bytes_per_s", "fallback.cpu", "cipher.bytes_per_s", "cipher.cpu",
+        "nomerges.plain.bytes_per_s", "nomerges.fallback.bytes_per_s", "fio.bytes_per_s", "fio_registered.bytes_per_s"]' <"$table")
     expect_equal "figures that no image has" "$name" "[]"
 }
 
