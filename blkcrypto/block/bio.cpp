@@ -34,7 +34,7 @@ void bio::prepare(bio_op operation, sector start, std::span<const bio_vec> memor
     for (const auto& segment : memory)
         size_bytes += segment.length_bytes;
     // More than a bio can be becomes a size that no queue takes, not a smaller bio.
-    iter = {start, static_cast<std::uint32_t>(std::min<std::uint64_t>(size_bytes, UINT32_MAX)), 0, 0};
+    iter.begin(start, static_cast<std::uint32_t>(std::min<std::uint64_t>(size_bytes, UINT32_MAX)));
     crypt = {};
     observer = &told;
     stamps = nullptr;

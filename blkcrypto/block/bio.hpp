@@ -38,6 +38,15 @@ struct bvec_iter {
     std::uint32_t index = 0;      // of the current segment
     std::uint32_t done_bytes = 0; // of the current segment
 
+    /// To the beginning of a bio. Member by member: put together on the stack and copied it would be read
+    /// before it is written, in the processor's terms (store forwarding), which was half of prepare()'s time.
+    void begin(sector first, std::uint32_t bytes) noexcept {
+        start = first;
+        size_bytes = bytes;
+        index = 0;
+        done_bytes = 0;
+    }
+
     /// The rest of the current segment, cut to what is left.
     bio_vec current(std::span<const bio_vec> segments) const noexcept;
     /// `bytes` are whole sectors and no more than what is left.

@@ -17,7 +17,8 @@ constexpr std::uint32_t unscattered_unit_max_bytes = 4096;
 bool segments_are_whole_units(const bio& b, data_unit_size unit_size) noexcept {
     if (!unit_size.divides(b.iter.size_bytes))
         return false;
-    if (!b.has_data())
+    const bool has_one_segment = b.iter.index + 1 == b.segments.size(); // that is what is left of it
+    if (!b.has_data() || has_one_segment)
         return true;
     const std::uint32_t granule = std::min(unit_size.bytes(), unscattered_unit_max_bytes);
     bvec_iter at = b.iter;

@@ -124,6 +124,8 @@ void scatter(segment_walk& walk, bytes_view unit) noexcept {
 
 void skcipher::crypt(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
                      std::span<const cipher_segment> segments, cipher_lane& lane) const noexcept {
+    if (segments.size() == 1 && segments[0].length_bytes != 0 && unit_size.divides(segments[0].length_bytes))
+        return crypt_units(direction, first_iv, unit_size, segments[0], lane); // as nearly always
     uint256 iv = first_iv;
     segment_walk walk(segments);
     while (!walk.at_end()) {

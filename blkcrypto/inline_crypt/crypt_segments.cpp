@@ -46,6 +46,14 @@ struct batch {
 void crypt_segments(const skcipher& tfm, cipher_direction direction, data_unit_size unit_size,
                     std::span<const bio_vec> segments, bvec_iter& at, dun& at_dun, std::uint32_t bytes,
                     std::byte* target, cipher_lane& lane) noexcept {
+    const bio_vec first = at.current(segments);
+    if (first.length_bytes >= bytes) { // as nearly always: nothing to gather
+        const cipher_segment only{first.data, target == nullptr ? first.data : target, bytes};
+        tfm.crypt(direction, at_dun.value(), unit_size, {&only, 1}, lane);
+        at.advance(segments, bytes);
+        at_dun += unit_size.units_in(bytes);
+        return;
+    }
     while (bytes != 0) {
         batch next;
         next.fill(segments, at, bytes, target);

@@ -239,7 +239,8 @@ bool fallback_queue::write_with(job& j, const skcipher& tfm) noexcept {
         p->segment = {p->chunk.data, bytes, p->from_reserve ? unregistered_buffer : bounce_buffer_};
         encrypt(j, tfm, p->segment);
         crypt_left_bytes_ -= bytes;
-        p->encrypted.prepare(bio_op::write, start, {&p->segment, 1}, *p);
+        p->encrypted.status = blk_status::ok;
+        p->encrypted.iter.begin(start, bytes);
         p->encrypted.fua = j.whole().fua;
         p->encrypted.preflush = j.whole().preflush; // of each: they go out side by side
         ++j.pieces;

@@ -81,7 +81,9 @@ class fallback_queue {
 
     /// One encrypted bio: a stretch of a source, contiguous in bounce memory.
     struct piece final : bio_end_io {
-        explicit piece(fallback_queue& q) : queue(q) {}
+        explicit piece(fallback_queue& q) : queue(q) {
+            encrypted.prepare(bio_op::write, {}, {&segment, 1}, *this);
+        }
         void end_io(bio&) noexcept override { queue.write_ended(*this); }
 
         fallback_queue& queue;
@@ -89,7 +91,7 @@ class fallback_queue {
         bounce_chunk chunk;
         bool from_reserve = false;
         bio_vec segment;
-        bio encrypted;
+        bio encrypted; // always a plain write of the segment
     };
 
     /// Queued at the reserve for all parked writes of this queue.
