@@ -112,6 +112,28 @@ TEST_CASE("a bounce pool that was cut to pieces joins them again") {
     }
 }
 
+TEST_CASE("pages that a bounce chunk does not need are there for others, and come back together") {
+    random_source random(test_seed() + 3);
+    auto pool = *bounce_pool::make(16 * page_bytes);
+    for (std::uint32_t pages = 1; pages <= 16; ++pages) {
+        CAPTURE(pages);
+        chunks_out out(pool);
+        const bounce_chunk first = pool.try_get(pages * page_bytes - 512, page_bytes);
+        CHECK(first.size_bytes == pages * page_bytes);
+        out.add(first);
+        for (std::uint32_t left = 16 - pages; left != 0; --left) {
+            const bounce_chunk page = pool.try_get(page_bytes, page_bytes);
+            REQUIRE(page);
+            out.add(page);
+        }
+        CHECK_FALSE(pool.try_get(page_bytes, page_bytes));
+        CHECK(out.put_all(random));
+        const bounce_chunk whole = pool.try_get(16 * page_bytes, 16 * page_bytes);
+        REQUIRE(whole);
+        pool.put(whole);
+    }
+}
+
 TEST_CASE("whoever wants more than the bounce pool has gets the largest there is") {
     auto pool = *bounce_pool::make(7 * page_bytes);
     const bounce_chunk four = pool.try_get(1 << 20, page_bytes);
