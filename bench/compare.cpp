@@ -36,10 +36,12 @@ std::uint64_t random_seed(env& e) {
     return load_little<std::uint64_t>(bytes);
 }
 
-void check_io_uring(env& e) {
-    const auto probe = uring_loop::make(e, 1);
-    if (probe.has_error())
-        throw cli::unusable("io_uring", "this system does not let the program use it", probe.error().value());
+void check_image_io(image_io wanted) {
+    if (wanted != image_io::io_uring && wanted != image_io::by_size)
+        return;
+    const std::error_code error = uring_loop::availability();
+    if (error)
+        throw cli::unusable("--image-io", "this system does not let the program use it", error.value());
 }
 
 // A comparison under way: what all its paths share, and the paths.
@@ -87,6 +89,7 @@ std::vector<path_measurement> comparison::measure() {
     for (const auto& path : paths_)
         measured.push_back({.kind = path->kind(),
                             .image = path->image(),
+                            .io = path->io().io,
                             .rounds = {},
                             .keyslots = {},
                             .first_failure = {}});
@@ -157,7 +160,7 @@ class compare_verb final : public cli::verb {
             check_reused_images(options.image, images, options.stripes.size_bytes());
         else
             check_image_files(options.image, images, options.overwrite);
-        check_io_uring(*e);
+        check_image_io(options.stack.image_io);
         json_.open();
 
         compare_result result = compare(options, images, *e);

@@ -201,6 +201,9 @@ void compare_arguments::add_to(CLI::App& verb) {
     verb.add_option("--decrypt-workers", decrypt_workers,
                     "threads on which the fallback decrypts (default 0: the jobs')")
         ->type_name("N");
+    verb.add_option("--image-io", image_io,
+                    "auto, io_uring, preadv2 or by_size (default auto: by filesystem)")
+        ->type_name("WAY");
     verb.add_option("--seed", seed, "of keys, offsets and contents (default random)")->type_name("N");
     verb.add_flag("--no-verify", no_verify, "measure only: prove nothing about what was written");
     auto* replace = verb.add_flag("--overwrite", overwrite, "replace existing images");
@@ -232,6 +235,8 @@ compare_options compare_arguments::check(std::uint64_t random_seed) const {
     checked.stack.engine_threads = std::clamp(std::thread::hardware_concurrency(), 1U, checked.workload.jobs);
     checked.stack.decrypt_workers =
         static_cast<unsigned>(cli::parse_count("--decrypt-workers", decrypt_workers, 0, decrypt_workers_max));
+    checked.stack.image_io =
+        static_cast<blkcrypto::image_io>(cli::parse_choice("--image-io", image_io, image_io_names));
     checked.stack.lanes = checked.workload.jobs;
     const bool encrypts = checked.paths != std::vector{path_kind::plain};
     if (encrypts && selected_implementation(mode_info.mode) == nullptr)

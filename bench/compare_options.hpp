@@ -51,6 +51,7 @@ struct compare_arguments {
     std::string engine = "ufs-std";
     std::string engine_file;
     std::string decrypt_workers = "0";
+    std::string image_io = "auto";
     std::string seed; // empty: `random_seed` of check()
     bool nomerges = false;
     bool no_verify = false;

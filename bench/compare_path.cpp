@@ -2,7 +2,6 @@
 #include "bench/compare_path.hpp"
 
 #include "blkcrypto/dev/inline_crypto_device.hpp"
-#include "blkcrypto/dev/uring_file_device.hpp"
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
@@ -29,7 +28,7 @@ std::unique_ptr<compare_path> compare_path::open(path_kind kind, const std::stri
                                                  const benchmark_keys& keys, env& e) {
     const block_layout layout{&stripes, kind == path_kind::plain ? nullptr : &keys};
     std::unique_ptr<compare_path> path(new compare_path(kind, image_name(image, kind), layout, e));
-    path->file_ = take(make_uring_file_device({.path = path->image_}), path->image_);
+    path->file_ = take(make_image_device({.path = path->image_, .io = options.image_io}), path->image_);
     if (kind == path_kind::inline_engine) {
         path->engine_pool_ = take(worker_pool::make(options.engine_threads, "engine"), "engine threads");
         path->inline_device_ = take(make_inline_crypto_device(*path->file_, options.engine, e,

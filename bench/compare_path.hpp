@@ -12,6 +12,7 @@
 #include "bench/block_io.hpp"
 #include "blkcrypto/base/worker_pool.hpp"
 #include "blkcrypto/dev/engine_profile.hpp"
+#include "blkcrypto/dev/image_device.hpp"
 
 #include <array>
 #include <string>
@@ -30,6 +31,7 @@ constexpr std::string_view name_of(path_kind kind) {
 std::string image_name(const std::string& image, path_kind kind);
 
 struct stack_options {
+    blkcrypto::image_io image_io = image_io::automatic;
     engine_profile engine;        // of the inline path
     unsigned engine_threads = 1;  // that it runs on
     unsigned decrypt_workers = 0; // of the fallback; 0: the threads of the workload decrypt
@@ -50,6 +52,8 @@ class compare_path {
     path_kind kind() const noexcept { return kind_; }
     std::string_view name() const noexcept { return name_of(kind_); }
     const std::string& image() const noexcept { return image_; }
+    /// How the image is read and written, and why.
+    const image_io_choice& io() const noexcept { return file_->io(); }
     const block_layout& layout() const noexcept { return layout_; }
 
     /// A queue for the calling thread, whose env `e` is.
@@ -72,7 +76,7 @@ class compare_path {
     env& env_;
     std::unique_ptr<worker_pool> engine_pool_;
     std::unique_ptr<worker_pool> decrypt_pool_;
-    std::unique_ptr<block_device> file_;
+    std::unique_ptr<image_device> file_;
     std::unique_ptr<block_device> inline_device_; // null but on the inline path
     std::unique_ptr<crypto_fallback> fallback_;   // null but on the fallback path
     std::uint64_t keys_started_ = 0;

@@ -37,6 +37,7 @@ spread spread_of(std::vector<double> values);
 struct path_measurement {
     path_kind kind;
     std::string image;
+    image_io io = image_io::automatic; // how it was read and written
     std::vector<round_figures> rounds;
     keyslot_counters keyslots; // of all rounds together
     std::uint64_t errors = 0;

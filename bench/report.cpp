@@ -93,7 +93,7 @@ std::string keyslots_in_words(const engine_profile& engine) {
                                 : fmt::format("{} keyslots", engine.keyslots);
 }
 
-std::string header_text(const compare_options& options, const machine_info& machine) {
+std::string header_text(const compare_options& options, const compare_result& result) {
     const workload_options& workload = options.workload;
     const std::string mix =
         workload.pattern == access_pattern::randrw ? fmt::format(" ({} % reads)", workload.read_percent) : "";
@@ -102,6 +102,9 @@ std::string header_text(const compare_options& options, const machine_info& mach
         access_pattern_names[static_cast<std::size_t>(workload.pattern)], mix, workload.block_bytes,
         workload.depth, workload.nomerges ? ", never merged" : "", workload.jobs,
         workload.jobs == 1 ? "" : "s", static_cast<double>(options.stripes.size_bytes()) / mib);
+    // All images are in one folder: what is done with the first is done with all.
+    text += fmt::format("image I/O {} (--image-io {})\n", name_of(result.paths.front().io),
+                        name_of(options.stack.image_io));
     text +=
         fmt::format("{} ({}), data units of {} bytes, their numbers counted through the image\n",
                     options.mode->name, implementation_name(options), options.stripes.unit_size().bytes());
@@ -117,6 +120,7 @@ std::string header_text(const compare_options& options, const machine_info& mach
     text += fmt::format("{} interleaved round{} of {:.3g} s a path; seed {}\n", options.rounds,
                         options.rounds == 1 ? "" : "s", static_cast<double>(options.slice_ns()) / 1e9,
                         workload.seed);
+    const machine_info& machine = result.machine;
     return text + fmt::format("{}, {} cores, Linux {}\n\n", machine.cpu_model, machine.cores, machine.kernel);
 }
 
@@ -199,6 +203,7 @@ nlohmann::ordered_json path_json(const compare_options& options, const path_meas
     nlohmann::ordered_json json{
         {"path", name_of(path.kind)},
         {"image", path.image},
+        {"image_io", name_of(path.io)},
         {"mode", options.mode->name},
         {"direction", access_pattern_names[static_cast<std::size_t>(options.workload.pattern)]}};
     nlohmann::ordered_json quartiles;
@@ -261,6 +266,7 @@ nlohmann::ordered_json options_json(const compare_options& options) {
                                 {"engine_keyslots", options.stack.engine.keyslots},
                                 {"engine_threads", options.stack.engine_threads},
                                 {"decrypt_workers", options.stack.decrypt_workers},
+                                {"image_io", name_of(options.stack.image_io)},
                                 {"seed", workload.seed},
                                 {"verify", options.verify}};
     for (const auto kind : options.paths)
@@ -318,7 +324,7 @@ machine_info this_machine() {
 }
 
 std::string report_text(const compare_options& options, const compare_result& result) {
-    std::string text = header_text(options, result.machine) + tables_text(result.paths) + '\n';
+    std::string text = header_text(options, result) + tables_text(result.paths) + '\n';
     text += controls_text(options, result.controls) + control_text(result.paths) + inline_text(options);
     if (result.verify)
         text += verify_text(*result.verify);

@@ -21,7 +21,7 @@ tree=$work/tree
 binaries=$work/binaries
 jobs=${JOBS:-$(nproc)}
 least_percent=95
-programs=(block inline_crypt dev dev_engine faults)
+programs=(block inline_crypt dev dev_engine dev_uring faults)
 memory_limit_kib=$((8 << 20)) # of a test program: a loop without end may allocate in it
 export BLKCRYPTO_TEST_SEED=${BLKCRYPTO_TEST_SEED:-1}
 

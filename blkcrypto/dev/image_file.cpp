@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <limits>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace blkcrypto {
@@ -26,6 +28,12 @@ int path_error(const std::string& path) {
     if (stat(path.c_str(), &status) != 0)
         return errno;
     return kind_error(status.st_mode);
+}
+
+bool is_in_memory(int fd) {
+    struct statfs filesystem;
+    return fstatfs(fd, &filesystem) == 0 &&
+           (filesystem.f_type == TMPFS_MAGIC || filesystem.f_type == RAMFS_MAGIC);
 }
 
 /// The file once more, past the page cache; none where that cannot be had.
@@ -94,7 +102,8 @@ result<image_file> image_file::open(const std::string& path, bool read_only, dir
     if (end < 0)
         return make_error(errno);
     file.size = {static_cast<std::uint64_t>(end)};
-    if (direct == direct_io::automatic)
+    file.in_memory = is_in_memory(file.buffered.get());
+    if (direct == direct_io::automatic && !file.in_memory)
         open_direct(file, flags);
     return file;
 }

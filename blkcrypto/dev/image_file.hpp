@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The file that a device stands on: found, checked and opened twice, once for the page cache and once past it
-// (O_DIRECT), with the rules that I/O past the cache has to keep. Used by uring_file_device; programs create
+// (O_DIRECT), with the rules that I/O past the cache has to keep. Used by image_device; programs create
 // images with it. It does no I/O on the data.
 
 #include "blkcrypto/base/result.hpp"
@@ -38,7 +38,8 @@ struct image_file {
     std::string path;
     byte_count size{};
     file_descriptor buffered;
-    file_descriptor direct; // none if not wanted, or refused by the filesystem
+    file_descriptor direct; // none if not wanted, refused by the filesystem, or in memory
+    bool in_memory = false; // tmpfs or its like: the page cache is all there is
 
     // What direct I/O asks of segments' addresses, and of offsets and lengths: powers of two.
     std::uint32_t memory_alignment_bytes = 1;

@@ -41,6 +41,15 @@ int init_ring(io_uring& ring, unsigned entries) {
 
 } // namespace
 
+std::error_code uring_loop::availability() noexcept {
+    io_uring ring{};
+    const int error = init_ring(ring, 1);
+    if (error < 0)
+        return make_error(-error);
+    io_uring_queue_exit(&ring);
+    return {};
+}
+
 result<std::unique_ptr<uring_loop>> uring_loop::make(env& environment, unsigned entries) {
     return or_no_memory([&]() -> result<std::unique_ptr<uring_loop>> {
         std::unique_ptr<uring_loop> loop(new uring_loop(environment));

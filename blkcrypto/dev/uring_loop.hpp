@@ -54,6 +54,9 @@ class uring_op_list {
 
 class uring_loop final : public event_source {
   public:
+    /// What making a ring says here and now: ENOSYS or EPERM where there is no io_uring, or nothing.
+    static std::error_code availability() noexcept;
+
     /// A ring for about `entries` ops at a time; more than its completion queue holds wait here. ENOSYS or
     /// EPERM where there is no io_uring; ENOMEM; ENOSPC from the env.
     static result<std::unique_ptr<uring_loop>> make(env& environment, unsigned entries);

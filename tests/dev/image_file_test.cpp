@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/dev/image_file.hpp"
 
-#include "blkcrypto/dev/uring_file_device.hpp"
+#include "blkcrypto/dev/image_device.hpp"
 #include "tests/dev/temporary_image.hpp"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ using namespace blkcrypto::test;
 namespace {
 
 std::error_code open_error(const std::string& path) {
-    return make_uring_file_device({.path = path}).error();
+    return make_image_device({.path = path}).error();
 }
 
 } // namespace
@@ -40,7 +40,7 @@ TEST_CASE("an existing image is replaced only on request") {
     CHECK(image.read_back(0, 8192) == data);
     CHECK_FALSE(create_image(image.path(), {4096}, true));
     CHECK(image.read_back(0, 4096) == std::vector<std::byte>(4096));
-    CHECK((*make_uring_file_device({.path = image.path()}))->capacity() == sector{8});
+    CHECK((*make_image_device({.path = image.path()}))->capacity() == sector{8});
 }
 
 TEST_CASE("an image that cannot be made leaves nothing behind") {
@@ -70,12 +70,12 @@ TEST_CASE("a file without permission is EACCES") {
     const temporary_image image(4096);
     REQUIRE(chmod(image.path().c_str(), 0400) == 0);
     CHECK(open_error(image.path()) == make_error(EACCES));
-    CHECK(make_uring_file_device({.path = image.path(), .read_only = true}).has_value());
+    CHECK(make_image_device({.path = image.path(), .read_only = true}).has_value());
 }
 
 TEST_CASE("the capacity is the whole sectors of the file") {
     for (const std::uint64_t size : {0U, 511U, 512U, 1000U, 4097U}) {
         const temporary_image image(size);
-        CHECK((*make_uring_file_device({.path = image.path()}))->capacity() == sector{size / 512});
+        CHECK((*make_image_device({.path = image.path()}))->capacity() == sector{size / 512});
     }
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The leaves in memory, the simulated device that tests put in their place, and linear devices over them.
+// The leaves that need nothing of the system, the simulated device that tests put in their place, and linear
+// devices over them.
+#include "blkcrypto/dev/image_device.hpp"
 #include "blkcrypto/dev/memory_device.hpp"
 #include "blkcrypto/dev/null_device.hpp"
 #include "tests/dev/conformance.hpp"
 #include "tests/dev/linear_layouts.hpp"
+#include "tests/dev/temporary_image.hpp"
 #include "tests/support/simulated_device.hpp"
 #include "tests/support/simulated_env.hpp"
 #include "tests/support/test_seed.hpp"
@@ -13,6 +16,20 @@ namespace {
 
 std::unique_ptr<block_device> make_memory(sector capacity) {
     return *make_memory_device(capacity);
+}
+
+// The device has the file open: its name may go at once.
+std::unique_ptr<block_device> make_on_image(sector capacity, direct_io direct) {
+    const temporary_image image(to_bytes(capacity).value);
+    return *make_image_device({.path = image.path(), .direct = direct, .io = image_io::preadv2});
+}
+
+std::unique_ptr<block_device> make_direct(sector capacity) {
+    return make_on_image(capacity, direct_io::automatic);
+}
+
+std::unique_ptr<block_device> make_buffered(sector capacity) {
+    return make_on_image(capacity, direct_io::off);
 }
 
 std::unique_ptr<block_device> make_timed(sector capacity) {
@@ -33,6 +50,10 @@ subject_list subjects() {
     return {{
         {"null", false, [](sector capacity) { return make_null_device(capacity); }},
         {"memory", true, make_memory},
+        {"image by preadv2, direct if it can be", true, make_direct},
+        {"image by preadv2, buffered", true, make_buffered},
+        {"linear over two images by preadv2", true,
+         [](sector capacity) { return make_linear_out_of_order(capacity, make_buffered); }},
         {"linear over memory, two stretches", true,
          [](sector capacity) { return make_linear_of_two(capacity, make_memory); }},
         {"linear over memory, out of order", true,

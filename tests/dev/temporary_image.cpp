@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/dev/temporary_image.hpp"
 
-#include "blkcrypto/base/thread_env.hpp"
 #include "blkcrypto/dev/image_file.hpp"
 #include "blkcrypto/dev/uring_loop.hpp"
 
@@ -13,14 +12,23 @@
 
 namespace blkcrypto::test {
 
-std::string temporary_path() {
-    static std::atomic<unsigned> number{0};
+namespace {
+
+const char* usual_folder() {
     const char* other = std::getenv("TMPDIR");
-    const std::string folder = access(".", W_OK) == 0 ? "." : other != nullptr ? other : "/tmp";
-    return folder + "/blkcrypto_test." + std::to_string(getpid()) + "." + std::to_string(number++) + ".img";
+    return access(".", W_OK) == 0 ? "." : other != nullptr ? other : "/tmp";
 }
 
-temporary_image::temporary_image(std::uint64_t size_bytes) : path_(temporary_path()) {
+} // namespace
+
+std::string temporary_path(const char* folder) {
+    static std::atomic<unsigned> number{0};
+    return std::string(folder != nullptr ? folder : usual_folder()) + "/blkcrypto_test." +
+           std::to_string(getpid()) + "." + std::to_string(number++) + ".img";
+}
+
+temporary_image::temporary_image(std::uint64_t size_bytes, const char* folder)
+    : path_(temporary_path(folder)) {
     REQUIRE_FALSE(create_image(path_, {size_bytes}, false));
 }
 
@@ -47,13 +55,12 @@ void temporary_image::overwrite(std::uint64_t offset_bytes, bytes_view data) con
 }
 
 bool have_uring() {
-    const auto env = *thread_env::make();
-    const auto loop = uring_loop::make(*env, 1);
-    if (!loop && (loop.error() == make_error(ENOSYS) || loop.error() == make_error(EPERM))) {
-        MESSAGE("skipped, no io_uring here: " << loop.error().message());
+    const std::error_code error = uring_loop::availability();
+    if (error == make_error(ENOSYS) || error == make_error(EPERM)) {
+        MESSAGE("skipped, no io_uring here: " << error.message());
         return false;
     }
-    REQUIRE(loop.has_value());
+    REQUIRE_FALSE(error);
     return true;
 }
 

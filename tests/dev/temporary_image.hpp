@@ -10,12 +10,12 @@
 
 namespace blkcrypto::test {
 
-/// A path at which there is nothing yet, in a directory that can be written.
-std::string temporary_path();
+/// A path at which there is nothing yet, in `folder`, or else in a directory that can be written.
+std::string temporary_path(const char* folder = nullptr);
 
 class temporary_image {
   public:
-    explicit temporary_image(std::uint64_t size_bytes);
+    explicit temporary_image(std::uint64_t size_bytes, const char* folder = nullptr);
     ~temporary_image();
     temporary_image(const temporary_image&) = delete;
     temporary_image& operator=(const temporary_image&) = delete;

@@ -2,20 +2,15 @@
 #include "blkcrypto/dev/uring_loop.hpp"
 
 #include "blkcrypto/base/thread_env.hpp"
+#include "tests/dev/restricted_child.hpp"
 #include "tests/dev/temporary_image.hpp"
 #include "tests/support/guarded_buffer.hpp"
 
 #include <array>
 #include <cerrno>
-#include <cstddef>
 #include <deque>
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
@@ -70,28 +65,6 @@ struct opened {
     std::unique_ptr<thread_env> env;
     std::unique_ptr<uring_loop> loop;
 };
-
-/// From now on `action` is what this process gets for a system call.
-void restrict_syscall(std::uint32_t number, std::uint32_t action) {
-    std::array<sock_filter, 4> code{{
-        {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
-        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, number},
-        {BPF_RET | BPF_K, 0, 0, action},
-        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
-    }};
-    const sock_fprog program{code.size(), code.data()};
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
-
-/// True if `action` gives true in a child process.
-bool holds_in_child(bool (*action)()) {
-    const pid_t child = fork();
-    if (child == 0)
-        _exit(action() ? 0 : 1);
-    int status = 0;
-    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
 
 } // namespace
 

@@ -11,11 +11,6 @@ compare=("$blkbench" compare --runtime 1)
 small=("${compare[@]}" --filename "$image" --size 16m)
 sized=("${compare[@]}" --filename "$image" --size) # and a size
 
-# Is io_uring there? Everything here needs it.
-"${sized[@]}" 64k --paths plain >/dev/null 2>"$dir/probe"
-grep -q "^blkbench: io_uring: " "$dir/probe" && skip "no io_uring here"
-rm -f "$image".*
-
 # json_count TEXT N: the last JSON on stdout has N lines with TEXT.
 json_count() {
     expect_equal "lines with $1" "$(grep -cF -- "$1" "$out")" "$2"
@@ -108,6 +103,27 @@ text_report() {
     rm -f "$image".*
 }
 
+# Each way to read and write images leaves the same ones; a way that is not there is refused before anything is made.
+image_io() {
+    local way ways="auto preadv2"
+    if "${sized[@]}" 64k --paths plain --image-io io_uring >/dev/null 2>"$dir/stderr"; then
+        ways+=" io_uring by_size"
+    else
+        expect_refused "--image-io: this system does not let the program use it" "${small[@]}" --image-io io_uring
+        echo "not checked without io_uring: images through a ring"
+    fi
+    rm -f "$image".*
+    for way in $ways; do
+        expect_exit 0 "${sized[@]}" 1m --paths plain,fallback --bs 128k --seed 7 --overwrite --image-io "$way" --json="$dir/way"
+        grep -q "^image I/O .* (--image-io $way)" "$out" || fail "the text does not say how images are read and written"
+        expect_equal "lines with $way in the JSON" "$(grep -c "\"image_io\": \"$way\"" "$dir/way")" \
+            "$([[ $way == auto ]] && echo 1 || echo 3)"
+        [[ -e $dir/fallback ]] || cp "$image.fallback" "$dir/fallback"
+        expect_same_file "images by $way" "$image.fallback" "$dir/fallback"
+    done
+    rm -f "$image".*
+}
+
 bad_numbers() {
     local value
     refused "--bs: '6k' is not whole data units of 4096" "${small[@]}" --bs 6k
@@ -139,6 +155,7 @@ bad_names() {
     refused "read, write, randread, randwrite, randrw" "${small[@]}" --rw trim
     refused "ufs-std, emmc-cqhci, qcom-ice, qcom-ice-hwkm, samsung-fmp, mtk-ufs, generic" "${small[@]}" --engine nvme
     refused "aes-256-xts, aes-128-cbc-essiv, adiantum, sm4-xts" "${small[@]}" --mode aes
+    refused "auto, io_uring, preadv2, by_size" "${small[@]}" --image-io mmap
     refused "--filename" "$blkbench" compare
     refused "--bogus" "${small[@]}" --bogus
     local mode
@@ -344,6 +361,7 @@ rm -f "$image".*
 seeds
 text_report
 reused_images
+image_io
 bad_numbers
 bad_names
 engines

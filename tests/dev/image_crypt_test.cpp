@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Encrypted I/O on image files, through the fallback and through an engine: the same work on both, more keys
 // than slots, more bios than the depth, writes larger than the memory they are encrypted in.
-#include "blkcrypto/base/thread_env.hpp"
 #include "blkcrypto/base/worker_pool.hpp"
 #include "blkcrypto/dev/inline_crypto_device.hpp"
-#include "blkcrypto/dev/uring_file_device.hpp"
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "blkcrypto/inline_crypt/submit.hpp"
-#include "tests/dev/temporary_image.hpp"
-#include "tests/dev/test_io.hpp"
+#include "tests/dev/image_rig.hpp"
 #include "tests/inline_crypt/test_keys.hpp"
 #include "tests/reference_crypto/reference_crypto.hpp"
 #include "tests/support/allocation_counter.hpp"
-#include "tests/support/guarded_buffer.hpp"
-#include "tests/support/test_seed.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <deque>
 #include <doctest/doctest.h>
-#include <limits>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -36,31 +30,6 @@ constexpr std::size_t image_bytes = lane_count * lane_bytes;
 // Little of everything: lanes are more than the depth, a lane is more than the bounce memory of either path.
 constexpr queue_options small_queue{.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 16384};
 constexpr unsigned reserve_pages = 2;
-constexpr int bytes_unlimited = std::numeric_limits<int>::max();
-
-/// Lets some results pass, then makes as many errors as asked; all others short, if asked.
-struct faults final : result_filter {
-    int filter_result(int res) noexcept override {
-        ++seen;
-        if (passing != 0) {
-            --passing;
-        } else if (errors_left != 0) {
-            --errors_left;
-            return -error;
-        }
-        return std::min(res, bytes_max);
-    }
-    void fail(int with, unsigned times, unsigned after = 0) {
-        error = with;
-        errors_left = times;
-        passing = after;
-    }
-    int error = 0;
-    unsigned errors_left = 0;
-    unsigned passing = 0;
-    int bytes_max = bytes_unlimited;
-    unsigned seen = 0;
-};
 
 /// Every other key has small units. The same for all stacks of a test.
 struct key_set {
@@ -90,7 +59,7 @@ const char* name_of(path p) {
 struct encrypted_image {
     encrypted_image(path through, const key_set& keys, unsigned slots, result_filter* test_faults = nullptr)
         : image(image_bytes), env(*thread_env::make()),
-          file(*make_uring_file_device({.path = image.path(), .test_faults = test_faults})),
+          file(*make_image_device({.path = image.path(), .test_faults = test_faults})),
           workers(*worker_pool::make(2, "crypt")) {
         if (through == path::engine) {
             engine_profile profile = *find_engine_profile("generic");
@@ -244,8 +213,6 @@ bool moves_a_lane(encrypted_image& on, const key_set& keys, unsigned lane) {
 } // namespace
 
 TEST_CASE("fallback and engine leave the same image, and the reference decrypts it") {
-    if (!have_uring())
-        return;
     const key_set keys;
     for (const unsigned slots : {1U, 2U}) {
         std::vector<std::vector<std::byte>> images;
@@ -271,8 +238,6 @@ TEST_CASE("fallback and engine leave the same image, and the reference decrypts 
 }
 
 TEST_CASE("an error of the image file ends an encrypted bio once with its status, and the next one works") {
-    if (!have_uring())
-        return;
     const key_set keys;
     for (const path through : all_paths) {
         INFO(name_of(through));
@@ -300,8 +265,6 @@ TEST_CASE("an error of the image file ends an encrypted bio once with its status
 }
 
 TEST_CASE("a read that the image file fails is not decrypted") {
-    if (!have_uring())
-        return;
     const key_set keys;
     for (const path through : all_paths) {
         INFO(name_of(through));
@@ -320,8 +283,6 @@ TEST_CASE("a read that the image file fails is not decrypted") {
 }
 
 TEST_CASE("a write in pieces fails at any of its pieces once, and then works") {
-    if (!have_uring())
-        return;
     const key_set keys;
     for (const path through : all_paths) {
         INFO(name_of(through));
@@ -351,8 +312,6 @@ TEST_CASE("a write in pieces fails at any of its pieces once, and then works") {
 }
 
 TEST_CASE("among bios of one transfer each, as many fail as the image file fails") {
-    if (!have_uring())
-        return;
     const key_set keys;
     for (const path through : all_paths)
         for (const bio_op op : {bio_op::write, bio_op::read}) {
@@ -376,8 +335,6 @@ TEST_CASE("among bios of one transfer each, as many fail as the image file fails
 }
 
 TEST_CASE("encrypted bios survive short transfers, wherever they stop") {
-    if (!have_uring())
-        return;
     const key_set keys;
     for (const path through : all_paths)
         for (const int bytes_max : {513, 4096, 5000}) {
@@ -392,8 +349,6 @@ TEST_CASE("encrypted bios survive short transfers, wherever they stop") {
 }
 
 TEST_CASE("a failing flush says so, and the next one does not") {
-    if (!have_uring())
-        return;
     const key_set keys;
     for (const path through : all_paths) {
         INFO(name_of(through));
@@ -406,8 +361,6 @@ TEST_CASE("a failing flush says so, and the next one does not") {
 }
 
 TEST_CASE("encrypted I/O on an image file allocates nothing") {
-    if (!have_uring())
-        return;
     if (!allocation_counter::available()) {
         MESSAGE("skipped, the heap is not ours to count");
         return;

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/dev/file_transfer.hpp"
+
+#include <algorithm>
+
+namespace blkcrypto {
+namespace {
+
+// What zeros are written from where the file cannot be told to be zero; never written to.
+alignas(4096) std::array<std::byte, 65536> zeros;
+
+} // namespace
+
+bio_vec transfer_place::current(const bio& b) const noexcept {
+    if (b.op == bio_op::write_zeroes)
+        return {zeros.data(), std::min(left_bytes, static_cast<std::uint32_t>(zeros.size()))};
+    const bio_vec& segment = b.segments[index];
+    const std::uint32_t length = std::min(segment.length_bytes - done_bytes, left_bytes);
+    return {segment.data + done_bytes, length, segment.buffer};
+}
+
+void transfer_place::advance(std::span<const bio_vec> segments, std::uint32_t bytes) noexcept {
+    offset_bytes += bytes;
+    left_bytes -= bytes;
+    done_bytes += bytes;
+    while (index < segments.size() && done_bytes >= segments[index].length_bytes) {
+        done_bytes -= segments[index].length_bytes;
+        ++index;
+    }
+}
+
+void iovec_list::gather(const bio& b, transfer_place from) noexcept {
+    count_ = 0;
+    buffer_ = unregistered_buffer;
+    while (from.left_bytes != 0) {
+        const bio_vec segment = from.current(b);
+        if (!add(segment))
+            return;
+        from.advance(b.segments, segment.length_bytes);
+    }
+}
+
+bool iovec_list::add(const bio_vec& segment) noexcept {
+    if (count_ != 0 && segment.buffer == buffer_ && segment.data == end_) {
+        iovecs_[count_ - 1].iov_len += segment.length_bytes;
+    } else {
+        if (count_ == iovecs_max)
+            return false;
+        iovecs_[count_++] = {segment.data, segment.length_bytes};
+        buffer_ = segment.buffer;
+    }
+    end_ = segment.data + segment.length_bytes;
+    return true;
+}
+
+std::uint64_t iovec_list::size_bytes() const noexcept {
+    std::uint64_t sum = 0;
+    for (const iovec& memory : iovecs())
+        sum += memory.iov_len;
+    return sum;
+}
+
+bool iovec_list::is_aligned(const image_file& file) const noexcept {
+    std::uintptr_t addresses = 0;
+    std::size_t lengths = 0;
+    for (const iovec& memory : iovecs()) {
+        addresses |= reinterpret_cast<std::uintptr_t>(memory.iov_base);
+        lengths |= memory.iov_len;
+    }
+    return addresses % file.memory_alignment_bytes == 0 && lengths % file.offset_alignment_bytes == 0;
+}
+
+} // namespace blkcrypto
