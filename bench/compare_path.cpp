@@ -5,10 +5,14 @@
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace blkcrypto::bench {
 namespace {
+
+// Blocks are whole data units; a device's are no larger than this.
+constexpr std::uint32_t block_bytes_max = 4096;
 
 template <typename T>
 T take(result<T> made, std::string_view what) {
@@ -28,7 +32,11 @@ std::unique_ptr<compare_path> compare_path::open(path_kind kind, const std::stri
                                                  const benchmark_keys& keys, env& e) {
     const block_layout layout{&stripes, kind == path_kind::plain ? nullptr : &keys};
     std::unique_ptr<compare_path> path(new compare_path(kind, image_name(image, kind), layout, e));
-    path->file_ = take(make_image_device({.path = path->image_, .io = options.image_io}), path->image_);
+    path->file_ = take(
+        make_image_device({.path = path->image_,
+                           .logical_block_size_bytes = std::min(stripes.unit_size().bytes(), block_bytes_max),
+                           .io = options.image_io}),
+        path->image_);
     if (kind == path_kind::inline_engine) {
         path->engine_pool_ = take(worker_pool::make(options.engine_threads, "engine"), "engine threads");
         path->inline_device_ = take(make_inline_crypto_device(*path->file_, options.engine, e,

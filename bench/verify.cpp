@@ -46,7 +46,7 @@ class plain_reader {
 
   private:
     static image_file open(const std::string& path) {
-        auto file = image_file::open(path, true, direct_io::off);
+        auto file = image_file::open(path, true, direct_io::off, sector_size_bytes);
         if (file.has_error())
             throw cli::file_error(cli::exit_failed, path, file.error().value());
         return std::move(*file);

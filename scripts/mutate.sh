@@ -195,7 +195,7 @@ prove_unmutated() {
 programs_for() {
     case $1 in
     blkcrypto/inline_crypt/*) echo inline_crypt dev_engine block dev faults races ;;
-    blkcrypto/dev/*) echo dev_engine dev inline_crypt block faults ;;
+    blkcrypto/dev/*) echo dev_engine dev dev_uring inline_crypt block faults ;;
     *) echo block inline_crypt dev_engine dev faults ;;
     esac
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/dev/file_queue.hpp"
 
+#include "blkcrypto/block/request_pool.hpp"
 #include "blkcrypto/dev/file_request.hpp"
-#include "blkcrypto/dev/request_pool.hpp"
 #include "blkcrypto/dev/uring_loop.hpp"
 
 #include <algorithm>
@@ -10,6 +10,8 @@
 
 namespace blkcrypto {
 namespace {
+
+constexpr resource_class file_requests{"file_queue.requests"};
 
 // Smaller requests cost a kernel worker, and this thread to wake it, more than they cost this thread alone.
 constexpr std::uint32_t worth_a_worker_bytes = 128 << 10;
@@ -39,10 +41,11 @@ class file_op final : public uring_op, public file_request {
 class file_queue final : public block_queue {
   public:
     file_queue(const block_device& device, env& environment, const queue_options& options,
-               const image_file& file, image_io io, result_filter* faults, std::unique_ptr<uring_loop> loop,
-               unsigned depth)
-        : block_queue(device, environment, options), target_{file, faults}, io_(io), loop_(std::move(loop)),
-          ops_(environment, {limits().request_bytes_max, options.nomerges}, depth, *this, target_) {
+               const image_file& file, image_io io, result_filter* faults, std::unique_ptr<uring_loop> loop)
+        : block_queue(device, environment, options), target_{file, faults, scratch_.bytes}, io_(io),
+          loop_(std::move(loop)),
+          ops_(environment, file_requests, {limits().request_bytes_max, options.nomerges}, options.depth,
+               *this, target_) {
         if (loop_)
             loop_->use_files(std::array{file.buffered.get(), file.direct.get()});
     }
@@ -59,10 +62,14 @@ class file_queue final : public block_queue {
     }
 
     void returned(file_op& op, int res) noexcept {
-        if (op.goes_on_after(res))
+        const bool goes_on = op.goes_on_after(res);
+        if (goes_on && !op.needs_scratch())
             return loop_->submit(op);
         --in_ring_;
-        end(op);
+        if (goes_on)
+            carry_out(op);
+        else
+            end(op);
     }
 
   private:
@@ -97,6 +104,8 @@ class file_queue final : public block_queue {
 
     // A large request alone has nothing to gain from another processor.
     bool is_for_ring(const file_op& op) const noexcept {
+        if (op.needs_scratch())
+            return false;
         if (io_ != image_io::by_size)
             return io_ == image_io::io_uring;
         return op.whole().iter.size_bytes >= worth_a_worker_bytes && (in_ring_ != 0 || ops_.has_gathered());
@@ -121,6 +130,11 @@ class file_queue final : public block_queue {
         ops_.put(op);
     }
 
+    struct alignas(4096) scratch_memory {
+        std::array<std::byte, 65536> bytes;
+    };
+
+    scratch_memory scratch_;
     file_target target_;
     const image_io io_;
     const std::unique_ptr<uring_loop> loop_; // null: preadv2
@@ -144,17 +158,15 @@ void file_op::complete(int res) noexcept {
 result<std::unique_ptr<block_queue>> make_file_queue(const block_device& device, env& environment,
                                                      const queue_options& options, const image_file& file,
                                                      image_io io, result_filter* faults) {
-    const unsigned depth = std::max(options.depth, 1U);
     std::unique_ptr<uring_loop> loop;
     if (io != image_io::preadv2) {
-        auto made = uring_loop::make(environment, depth);
+        auto made = uring_loop::make(environment, std::max(options.depth, 1U));
         if (!made)
             return made.error();
         loop = std::move(*made);
     }
     return or_no_memory([&]() -> result<std::unique_ptr<block_queue>> {
-        return std::make_unique<file_queue>(device, environment, options, file, io, faults, std::move(loop),
-                                            depth);
+        return std::make_unique<file_queue>(device, environment, options, file, io, faults, std::move(loop));
     });
 }
 

@@ -9,7 +9,6 @@ namespace blkcrypto {
 namespace {
 
 constexpr unsigned stalls_max = 1000;
-constexpr std::uint32_t page_size_bytes = 4096;
 
 } // namespace
 
@@ -17,7 +16,7 @@ void file_request::start() noexcept {
     bio_ = &whole();
     at_ = transfer_place::start_of(*bio_);
     stalls_ = 0;
-    direct_refused_ = false;
+    copies_ = target_.file.direct && !is_aligned(*bio_, target_.file);
     zeroing_ = target_.way_to_zero;
     if (bio_->op == bio_op::flush || bio_->preflush)
         step_ = step::sync;
@@ -32,14 +31,7 @@ file_call file_request::next_call() noexcept {
         return {.kind = file_call_kind::fdatasync};
     if (step_ == step::allocate)
         return allocation();
-    memory_.gather(*bio_, at_);
-    direct_ = may_go_direct();
-    return {.kind = bio_->op == bio_op::read ? file_call_kind::read : file_call_kind::write,
-            .direct = direct_,
-            .flags = bio_->fua ? RWF_DSYNC : 0,
-            .offset_bytes = at_.offset_bytes,
-            .buffer = memory_.buffer(),
-            .memory = memory_.iovecs()};
+    return transfer();
 }
 
 file_call file_request::allocation() const noexcept {
@@ -50,20 +42,30 @@ file_call file_request::allocation() const noexcept {
             .length_bytes = at_.left_bytes};
 }
 
-// The kernel keeps both ways to one file coherent: a direct read writes cached pages back first, a direct
-// write drops them before and after. That goes wrong only while the two overlap in time on the same page: a
-// buffered write of one sector then takes the page's other sectors as they were and writes them back later,
-// over a direct write to those. So writes go direct in whole pages only: then overlapping pages mean
-// overlapping bios, whose order is the submitter's affair.
-bool file_request::may_go_direct() const noexcept {
-    const image_file& file = target_.file;
-    if (!file.direct || direct_refused_)
-        return false;
-    const std::uint64_t place = at_.offset_bytes | memory_.size_bytes();
-    const std::uint32_t granule = bio_->op != bio_op::read
-                                      ? std::max(file.offset_alignment_bytes, page_size_bytes)
-                                      : file.offset_alignment_bytes;
-    return place % granule == 0 && memory_.is_aligned(file);
+// Past the page cache where the file can be had so, always: the kernel keeps both ways to a file coherent
+// only as long as they do not meet on a page, or a larger piece of the cache, at the same time. When they do,
+// one overwrites the other, or the next flush fails. Memory that the kernel cannot use for it is copied.
+file_call file_request::transfer() noexcept {
+    std::span<const iovec> memory;
+    if (copies_)
+        memory = gather_copy();
+    else
+        memory = memory_.gather(*bio_, at_);
+    return {.kind = bio_->op == bio_op::read ? file_call_kind::read : file_call_kind::write,
+            .direct = static_cast<bool>(target_.file.direct),
+            .flags = bio_->fua ? RWF_DSYNC : 0,
+            .offset_bytes = at_.offset_bytes,
+            .buffer = copies_ ? unregistered_buffer : memory_.buffer(),
+            .memory = memory};
+}
+
+std::span<const iovec> file_request::gather_copy() noexcept {
+    const std::size_t bytes = std::min<std::size_t>(at_.left_bytes, target_.scratch.size());
+    const bytes_span part = target_.scratch.first(bytes);
+    if (bio_->op != bio_op::read)
+        at_.copy_out(*bio_, part);
+    copy_ = {part.data(), part.size()};
+    return {&copy_, 1};
 }
 
 bool file_request::goes_on_after(int res) noexcept {
@@ -73,10 +75,8 @@ bool file_request::goes_on_after(int res) noexcept {
         return tries_again(blk_status::again);
     if ((res == -EOPNOTSUPP || res == -EINVAL) && step_ == step::allocate)
         return goes_on_after_refusal(res == -EOPNOTSUPP);
-    if (res == -EINVAL && direct_ && step_ == step::transfer) {
-        direct_refused_ = true;
-        return tries_again(blk_status::inval);
-    }
+    if (res == -EINVAL && step_ == step::transfer && target_.file.direct && !copies_)
+        return copies_ = true; // it may be the memory, whatever the file said of its needs
     if (res < 0)
         return ends(to_blk_status(-res));
     if (step_ == step::sync)
@@ -109,11 +109,18 @@ bool file_request::goes_on_after_sync() noexcept {
     return bio_->has_data() || ends(blk_status::ok);
 }
 
-// Nothing at all: the end of a file that has become shorter.
+// Nothing at all: the end of a file that has become shorter. Of a block that was moved in part the rest
+// cannot be moved past the page cache: it is moved again, whole.
 bool file_request::goes_on_after_transfer(std::uint32_t bytes) noexcept {
     if (bytes == 0)
         return ends(blk_status::ioerr);
+    if (target_.file.direct && bytes < at_.left_bytes)
+        bytes -= bytes % target_.file.offset_alignment_bytes;
+    if (bytes == 0)
+        return tries_again(blk_status::ioerr);
     stalls_ = 0;
+    if (copies_ && bio_->op == bio_op::read)
+        at_.copy_in(*bio_, target_.scratch.first(bytes));
     at_.advance(bio_->segments, bytes);
     return at_.left_bytes != 0 || ends(blk_status::ok);
 }

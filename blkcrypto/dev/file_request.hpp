@@ -18,6 +18,7 @@ enum class zeroing : std::uint8_t { zero_range, punch_hole, write };
 struct file_target {
     const image_file& file;
     result_filter* const faults;               // null but in tests
+    const bytes_span scratch;                  // page-aligned: what needs copying is copied through it
     zeroing way_to_zero = zeroing::zero_range; // the best one that the filesystem has not refused
 };
 
@@ -28,6 +29,10 @@ class file_request : public request {
     /// All bios are in. There is a call to make, and what is to be made next then is next_call().
     void start() noexcept;
     file_call next_call() noexcept;
+
+    /// The calls use the scratch memory that all requests of the queue share: they are made here and now, one
+    /// request after the other.
+    bool needs_scratch() const noexcept { return copies_; }
 
     /// `res` is what came of it, as in a CQE. True: there is another call to make.
     [[nodiscard]] bool goes_on_after(int res) noexcept;
@@ -47,7 +52,8 @@ class file_request : public request {
     enum class step : std::uint8_t { sync, allocate, transfer };
 
     file_call allocation() const noexcept;
-    bool may_go_direct() const noexcept;
+    file_call transfer() noexcept;
+    std::span<const iovec> gather_copy() noexcept;
     bool goes_on_after_refusal(bool for_good) noexcept;
     bool goes_on_after_sync() noexcept;
     bool goes_on_after_transfer(std::uint32_t bytes) noexcept;
@@ -60,9 +66,9 @@ class file_request : public request {
     unsigned stalls_ = 0;                   // results in a row that moved nothing
     step step_ = step::transfer;            // what is under way
     zeroing zeroing_ = zeroing::zero_range; // of write_zeroes
-    bool direct_ = false;                   // the transfer under way goes past the page cache
-    bool direct_refused_ = false;           // the kernel did not take this bio's memory or place
+    bool copies_ = false;                   // through the scratch memory
     blk_status outcome_ = blk_status::ok;
+    iovec copy_{};
     iovec_list memory_;
 };
 

@@ -2,6 +2,7 @@
 #include "blkcrypto/dev/file_transfer.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace blkcrypto {
 namespace {
@@ -29,15 +30,52 @@ void transfer_place::advance(std::span<const bio_vec> segments, std::uint32_t by
     }
 }
 
-void iovec_list::gather(const bio& b, transfer_place from) noexcept {
+void transfer_place::copy_out(const bio& b, bytes_span target) const noexcept {
+    transfer_place from = *this;
+    while (!target.empty()) {
+        const bio_vec segment = from.current(b);
+        const std::size_t bytes = std::min<std::size_t>(segment.length_bytes, target.size());
+        std::memcpy(target.data(), segment.data, bytes);
+        target = target.subspan(bytes);
+        from.advance(b.segments, static_cast<std::uint32_t>(bytes));
+    }
+}
+
+void transfer_place::copy_in(const bio& b, bytes_view source) const noexcept {
+    transfer_place to = *this;
+    while (!source.empty()) {
+        const bio_vec segment = to.current(b);
+        const std::size_t bytes = std::min<std::size_t>(segment.length_bytes, source.size());
+        std::memcpy(segment.data, source.data(), bytes);
+        source = source.subspan(bytes);
+        to.advance(b.segments, static_cast<std::uint32_t>(bytes));
+    }
+}
+
+bool is_aligned(const bio& b, const image_file& file) noexcept {
+    if (!b.has_data())
+        return true;
+    std::uintptr_t addresses = 0;
+    std::uint32_t lengths = 0;
+    for (bvec_iter at = b.iter; at.size_bytes != 0;) {
+        const bio_vec segment = at.current(b.segments);
+        addresses |= reinterpret_cast<std::uintptr_t>(segment.data);
+        lengths |= segment.length_bytes;
+        at.advance(b.segments, segment.length_bytes);
+    }
+    return addresses % file.memory_alignment_bytes == 0 && lengths % file.offset_alignment_bytes == 0;
+}
+
+std::span<const iovec> iovec_list::gather(const bio& b, transfer_place from) noexcept {
     count_ = 0;
     buffer_ = unregistered_buffer;
     while (from.left_bytes != 0) {
         const bio_vec segment = from.current(b);
         if (!add(segment))
-            return;
+            break;
         from.advance(b.segments, segment.length_bytes);
     }
+    return {iovecs_.data(), count_};
 }
 
 bool iovec_list::add(const bio_vec& segment) noexcept {
@@ -51,23 +89,6 @@ bool iovec_list::add(const bio_vec& segment) noexcept {
     }
     end_ = segment.data + segment.length_bytes;
     return true;
-}
-
-std::uint64_t iovec_list::size_bytes() const noexcept {
-    std::uint64_t sum = 0;
-    for (const iovec& memory : iovecs())
-        sum += memory.iov_len;
-    return sum;
-}
-
-bool iovec_list::is_aligned(const image_file& file) const noexcept {
-    std::uintptr_t addresses = 0;
-    std::size_t lengths = 0;
-    for (const iovec& memory : iovecs()) {
-        addresses |= reinterpret_cast<std::uintptr_t>(memory.iov_base);
-        lengths |= memory.iov_len;
-    }
-    return addresses % file.memory_alignment_bytes == 0 && lengths % file.offset_alignment_bytes == 0;
 }
 
 } // namespace blkcrypto

@@ -26,21 +26,23 @@ struct transfer_place {
     /// The rest of the current segment, cut to what is left; for write_zeroes, which brings no memory, zeros.
     bio_vec current(const bio& b) const noexcept;
     void advance(std::span<const bio_vec> segments, std::uint32_t bytes) noexcept;
+
+    /// From the bio's memory at this place to `target`, and from `source` to it.
+    void copy_out(const bio& b, bytes_span target) const noexcept;
+    void copy_in(const bio& b, bytes_view source) const noexcept;
 };
+
+/// The memory of the bio is such that the file can be read into it, or written from it, past the page cache.
+bool is_aligned(const bio& b, const image_file& file) noexcept;
 
 /// The memory of one call. Segments that follow each other in memory are one.
 class iovec_list {
   public:
-    /// As much of what is left of the bio as fits.
-    void gather(const bio& b, transfer_place from) noexcept;
-
-    std::span<const iovec> iovecs() const noexcept { return {iovecs_.data(), count_}; }
+    /// As much of what is left of the bio as fits. Valid until the next time.
+    std::span<const iovec> gather(const bio& b, transfer_place from) noexcept;
 
     /// The registered buffer of all the memory; only for a single iovec.
     buffer_id buffer() const noexcept { return count_ == 1 ? buffer_ : unregistered_buffer; }
-
-    std::uint64_t size_bytes() const noexcept;
-    bool is_aligned(const image_file& file) const noexcept;
 
   private:
     static constexpr unsigned iovecs_max = 64; // a bio with more takes several calls

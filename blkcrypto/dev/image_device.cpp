@@ -8,8 +8,9 @@ namespace {
 
 class image_file_device final : public image_device {
   public:
-    image_file_device(image_file file, const image_io_choice& io, result_filter* faults) noexcept
-        : file_(std::move(file)), io_(io), faults_(faults) {
+    image_file_device(image_file file, const image_io_choice& io, const image_options& options) noexcept
+        : file_(std::move(file)), io_(io), faults_(options.test_faults) {
+        limits_.logical_block_size_bytes = options.logical_block_size_bytes;
         limits_.memory_alignment_bytes = file_.memory_alignment_bytes;
         limits_.volatile_cache = true;
     }
@@ -40,14 +41,15 @@ class image_file_device final : public image_device {
 } // namespace
 
 result<std::unique_ptr<image_device>> make_image_device(const image_options& options) {
-    auto file = image_file::open(options.path, options.read_only, options.direct);
+    auto file =
+        image_file::open(options.path, options.read_only, options.direct, options.logical_block_size_bytes);
     if (!file)
         return file.error();
     const auto io = choose_image_io(*file, options.io);
     if (!io)
         return io.error();
     return or_no_memory([&]() -> result<std::unique_ptr<image_device>> {
-        return std::make_unique<image_file_device>(std::move(*file), *io, options.test_faults);
+        return std::make_unique<image_file_device>(std::move(*file), *io, options);
     });
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // A device on an image file, or on a block device. How its queues do I/O depends on the file (image_io.hpp).
-// Whichever way, I/O goes past the page cache where the file allows it and the bio is aligned, through it
-// otherwise.
+// Whichever way, I/O goes past the page cache if the file allows it for blocks of the device's size, through
+// it otherwise: one or the other for all bios, as the loop driver does it. Bios whose memory is not aligned
+// as the limits say are copied where they go past the cache.
 
 #include "blkcrypto/block/block_device.hpp"
 #include "blkcrypto/dev/image_file.hpp"
@@ -16,6 +17,9 @@ namespace blkcrypto {
 struct image_options {
     std::string path;
     bool read_only = false; // writes end with ioerr
+    /// A power of two, 512 to 4096 (losetup --sector-size). Some disks and filesystems can be read and
+    /// written past the page cache in pieces of 4096 bytes only.
+    std::uint32_t logical_block_size_bytes = 512;
     direct_io direct = direct_io::automatic;
     image_io io = image_io::automatic;
     result_filter* test_faults = nullptr; // outlives the device

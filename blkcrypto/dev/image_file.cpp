@@ -36,24 +36,26 @@ bool is_in_memory(int fd) {
            (filesystem.f_type == TMPFS_MAGIC || filesystem.f_type == RAMFS_MAGIC);
 }
 
-/// The file once more, past the page cache; none where that cannot be had.
-void open_direct(image_file& file, int flags) {
+/// What direct I/O asks for. False if the file, though open for it, does not have it.
+bool find_alignment(image_file& file, int fd) {
+    file.memory_alignment_bytes = file.offset_alignment_bytes = cautious_alignment_bytes;
+    struct statx status {};
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) != 0 || (status.stx_mask & STATX_DIOALIGN) == 0)
+        return true;
+    file.memory_alignment_bytes = status.stx_dio_mem_align;
+    file.offset_alignment_bytes = status.stx_dio_offset_align;
+    return std::has_single_bit(status.stx_dio_mem_align) && std::has_single_bit(status.stx_dio_offset_align);
+}
+
+/// The file once more, past the page cache; none where that cannot be had for all blocks.
+void open_direct(image_file& file, int flags, std::uint32_t block_bytes) {
     file_descriptor direct(open(file.path.c_str(), flags | O_DIRECT));
     if (!direct)
         return;
-    file.memory_alignment_bytes = file.offset_alignment_bytes = cautious_alignment_bytes;
-    struct statx status {};
-    if (statx(direct.get(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 &&
-        (status.stx_mask & STATX_DIOALIGN) != 0) {
-        if (!std::has_single_bit(status.stx_dio_mem_align) ||
-            !std::has_single_bit(status.stx_dio_offset_align)) {
-            file.memory_alignment_bytes = file.offset_alignment_bytes = 1;
-            return; // zeros: opened, but not supported
-        }
-        file.memory_alignment_bytes = status.stx_dio_mem_align;
-        file.offset_alignment_bytes = status.stx_dio_offset_align;
-    }
-    file.direct = std::move(direct);
+    if (find_alignment(file, direct.get()) && file.offset_alignment_bytes <= block_bytes)
+        file.direct = std::move(direct);
+    else
+        file.memory_alignment_bytes = file.offset_alignment_bytes = 1;
 }
 
 int truncate_to(int fd, byte_count size) {
@@ -89,7 +91,8 @@ file_descriptor::~file_descriptor() {
         close(fd_);
 }
 
-result<image_file> image_file::open(const std::string& path, bool read_only, direct_io direct) {
+result<image_file> image_file::open(const std::string& path, bool read_only, direct_io direct,
+                                    std::uint32_t block_bytes) {
     if (const int error = path_error(path))
         return make_error(error);
     const int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
@@ -104,7 +107,7 @@ result<image_file> image_file::open(const std::string& path, bool read_only, dir
     file.size = {static_cast<std::uint64_t>(end)};
     file.in_memory = is_in_memory(file.buffered.get());
     if (direct == direct_io::automatic && !file.in_memory)
-        open_direct(file, flags);
+        open_direct(file, flags, block_bytes);
     return file;
 }
 

@@ -38,16 +38,18 @@ struct image_file {
     std::string path;
     byte_count size{};
     file_descriptor buffered;
-    file_descriptor direct; // none if not wanted, refused by the filesystem, or in memory
+    file_descriptor direct; // none if not wanted, refused by the filesystem, for larger blocks only, or in
+                            // memory. If there is one it is used for all I/O: the two do not mix
     bool in_memory = false; // tmpfs or its like: the page cache is all there is
 
     // What direct I/O asks of segments' addresses, and of offsets and lengths: powers of two.
     std::uint32_t memory_alignment_bytes = 1;
     std::uint32_t offset_alignment_bytes = 1;
 
-    /// An existing regular file or block device. EISDIR for a directory, ENOTBLK for anything else; errno of
-    /// stat(2) and open(2), such as ENOENT, EACCES, EROFS.
-    static result<image_file> open(const std::string& path, bool read_only, direct_io direct);
+    /// An existing regular file or block device, for I/O in whole blocks. EISDIR for a directory, ENOTBLK for
+    /// anything else; errno of stat(2) and open(2), such as ENOENT, EACCES, EROFS.
+    static result<image_file> open(const std::string& path, bool read_only, direct_io direct,
+                                   std::uint32_t block_bytes);
 };
 
 /// A new image of zeros with its space allocated, readable by its owner only. EEXIST if there is something at

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/dev/inline_crypto_device.hpp"
 
-#include "blkcrypto/base/mempool.hpp"
-#include "blkcrypto/block/request.hpp"
+#include "blkcrypto/block/request_pool.hpp"
 #include "blkcrypto/inline_crypt/bounce_pool.hpp"
 
 #include <algorithm>
@@ -26,8 +25,9 @@ class inline_crypto_queue final : public block_queue {
                         const queue_options& options, bounce_pool&& memory)
         : block_queue(device, lower->environment(), options), engine_(engine), lower_(std::move(lower)),
           memory_(std::move(memory)), memory_buffer_(lower_->register_buffer(memory_.region())),
-          commands_(std::max(options.depth, 1U), *this),
-          plug_(lower_->environment(), {limits().request_bytes_max, options.nomerges}), batch_(*this) {}
+          commands_(environment(), command_pool, {limits().request_bytes_max, options.nomerges},
+                    options.depth, *this),
+          batch_(*this) {}
 
     ~inline_crypto_queue() override { assert(in_flight() == 0 && pools_are_whole()); }
 
@@ -76,10 +76,8 @@ class inline_crypto_queue final : public block_queue {
         bool at_engine = false;
     };
 
-    void do_submit(bio& b) noexcept override;
+    void do_submit(bio& b) noexcept override { commands_.submit(b); }
     void do_poll() noexcept override;
-    bool try_gather(bio& source) noexcept;
-    void gather_waiting_sources() noexcept;
     void unplug() noexcept;
     void start(command& c) noexcept;
     bool try_start_write(command& c) noexcept;
@@ -99,43 +97,16 @@ class inline_crypto_queue final : public block_queue {
     std::unique_ptr<block_queue> lower_;
     bounce_pool memory_; // stands for the engine's own: hardware encrypts on the way to the medium
     buffer_id memory_buffer_;
-    mempool<command> commands_;
-    plug plug_;                // commands
-    bio_list waiting_sources_; // for a command
+    request_pool<command> commands_;
     task_list waiting_writes_; // commands, for memory
     task_list for_engine_;     // commands of the next batch
     engine_batch batch_;
     keyslot_counters counters_;
 };
 
-void inline_crypto_queue::do_submit(bio& b) noexcept {
-    if (!waiting_sources_.empty() || !try_gather(b)) {
-        environment().reached(hook_point::wait_begin, command_pool);
-        waiting_sources_.push(b);
-    }
-}
-
-bool inline_crypto_queue::try_gather(bio& source) noexcept {
-    if (plug_.try_merge(source))
-        return true;
-    command* const free_command = commands_.try_get();
-    if (free_command == nullptr)
-        return false;
-    free_command->begin(source);
-    plug_.add(*free_command);
-    return true;
-}
-
-// They start at the next poll, which the plug sees to.
-void inline_crypto_queue::gather_waiting_sources() noexcept {
-    while (bio* const first = waiting_sources_.pop())
-        if (!try_gather(*first))
-            return waiting_sources_.push_front(*first);
-}
-
 void inline_crypto_queue::unplug() noexcept {
-    while (request* const next = plug_.take())
-        start(static_cast<command&>(*next));
+    while (command* const next = commands_.take())
+        start(*next);
 }
 
 void inline_crypto_queue::start(command& c) noexcept {
@@ -295,8 +266,6 @@ void inline_crypto_queue::do_poll() noexcept {
             break;
         }
     }
-    if (!waiting_sources_.empty())
-        gather_waiting_sources();
     ring_doorbell();
 }
 

@@ -44,9 +44,8 @@ fallback_queue::fallback_queue(crypto_fallback& fallback, block_queue& lower, co
       lane_(taken_lane_.index()), bounce_(std::move(bounce)),
       bounce_buffer_(bounce_.region().empty() ? unregistered_buffer
                                               : lower.register_buffer(bounce_.region())),
-      jobs_(std::max(options.depth, 1U), *this),
-      pieces_(std::size_t{pieces_per_job} * std::max(options.depth, 1U), *this),
-      plug_(env_, {lower.limits().request_bytes_max, options.nomerges}), reserve_waiter_(*this),
+      jobs_(env_, job_pool, {lower.limits().request_bytes_max, options.nomerges}, options.depth, *this),
+      pieces_(std::size_t{pieces_per_job} * std::max(options.depth, 1U), *this), reserve_waiter_(*this),
       ended_(env_) {}
 
 fallback_queue::~fallback_queue() {
@@ -66,21 +65,7 @@ void fallback_queue::submit(bio& source) noexcept {
         source.enter_stage(bio_stage::done, env_);
         return ended_.push(source);
     }
-    if (!waiting_sources_.empty() || !try_gather(source)) {
-        env_.reached(hook_point::wait_begin, job_pool);
-        waiting_sources_.push(source);
-    }
-}
-
-bool fallback_queue::try_gather(bio& source) noexcept {
-    if (plug_.try_merge(source))
-        return true;
-    job* const free_job = jobs_.try_get();
-    if (free_job == nullptr)
-        return false;
-    free_job->begin(source);
-    plug_.add(*free_job);
-    return true;
+    jobs_.submit(source);
 }
 
 blk_status fallback_queue::check(const bio& source) const noexcept {
@@ -104,15 +89,15 @@ blk_status fallback_queue::check(const bio& source) const noexcept {
 }
 
 void fallback_queue::unplug() noexcept {
-    if (plug_.empty())
+    if (!jobs_.has_gathered())
         return;
     const io_context_scope noio(env_, io_context::noio);
     crypt_left_bytes_ = crypt_bytes_per_poll;
     while (crypt_left_bytes_ > 0) {
-        request* const next = plug_.take();
+        job* const next = jobs_.take();
         if (next == nullptr)
             break;
-        start(static_cast<job&>(*next));
+        start(*next);
     }
     let_go_of_tfm();
 }
@@ -384,8 +369,6 @@ void fallback_queue::go_on() noexcept {
         decrypt_ended_reads();
     if (memory_came_free_)
         resume_writes();
-    if (!waiting_sources_.empty())
-        gather_waiting_sources();
     give_to_workers();
 }
 
@@ -402,13 +385,6 @@ void fallback_queue::resume_writes() noexcept {
     }
     let_go_of_tfm();
     leave_reserve_line();
-}
-
-// They start at the next poll, which the plug sees to.
-void fallback_queue::gather_waiting_sources() noexcept {
-    while (bio* const first = waiting_sources_.pop())
-        if (!try_gather(*first))
-            return waiting_sources_.push_front(*first);
 }
 
 } // namespace blkcrypto

@@ -18,7 +18,7 @@
 
 #include "blkcrypto/base/mempool.hpp"
 #include "blkcrypto/block/block_device.hpp"
-#include "blkcrypto/block/request.hpp"
+#include "blkcrypto/block/request_pool.hpp"
 #include "blkcrypto/inline_crypt/crypto_fallback.hpp"
 
 namespace blkcrypto {
@@ -112,7 +112,6 @@ class fallback_queue {
                    bounce_pool&& bounce);
 
     blk_status check(const bio& source) const noexcept;
-    bool try_gather(bio& source) noexcept;
     void start(job& j) noexcept;
     void run(job& j, unsigned worker) noexcept;
     void finish(job& j) noexcept;
@@ -136,7 +135,6 @@ class fallback_queue {
     void go_on() noexcept;
     void resume_writes() noexcept;
     void give_to_workers() noexcept;
-    void gather_waiting_sources() noexcept;
     tfm_grant acquire_tfm(job& j) noexcept;
     tfm_grant hold_tfm(job& j) noexcept;
     void let_go_of_tfm() noexcept;
@@ -148,12 +146,10 @@ class fallback_queue {
     cipher_lane lane_;
     bounce_pool bounce_;
     buffer_id bounce_buffer_;
-    mempool<job> jobs_;
+    request_pool<job> jobs_;
     mempool<piece> pieces_;
-    plug plug_;                             // jobs
     const key_request* held_key_ = nullptr; // while jobs are run one after the other:
     tfm_lease held_tfm_;                    //   the tfm of the last one
-    bio_list waiting_sources_;              // for a job
     task_list ended_reads_;                 // jobs, to be decrypted
     task_list waiting_writes_;              // jobs, for bounce memory
     task_list for_workers_;                 // jobs, gathered until the end of a poll: one wake-up for all

@@ -117,7 +117,10 @@ TEST_CASE("short transfers go on with the rest, wherever they stopped") {
             tampering.bytes_max = bytes_max;
             opened_image on({.path = {}, .io = io, .test_faults = &tampering});
             CHECK(moves_data(on));
-            CHECK(tampering.seen == 2U * static_cast<unsigned>((65536 + bytes_max - 1) / bytes_max));
+            // What is moved of a block counts only where it goes through the page cache.
+            const bool is_direct = on.device->limits().memory_alignment_bytes > 1;
+            const int counted = is_direct ? bytes_max / 512 * 512 : bytes_max;
+            CHECK(tampering.seen == 2U * static_cast<unsigned>((65536 + counted - 1) / counted));
         }
     }
 }
@@ -154,7 +157,7 @@ TEST_CASE("an interrupted or put off transfer is tried again, but not for ever")
     }
 }
 
-TEST_CASE("a direct transfer that the kernel refuses goes through the page cache") {
+TEST_CASE("a direct transfer whose memory the kernel refuses is copied") {
     for (const image_io io : ways_here()) {
         INFO(name_of(io));
         faults tampering;

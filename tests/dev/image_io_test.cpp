@@ -17,7 +17,7 @@ namespace {
 constexpr const char* folder_in_memory = "/dev/shm";
 
 image_file open_image(const temporary_image& image, bool read_only = false) {
-    return *image_file::open(image.path(), read_only, direct_io::automatic);
+    return *image_file::open(image.path(), read_only, direct_io::automatic, 512);
 }
 
 bool refuses_nowait(const temporary_image& image) {

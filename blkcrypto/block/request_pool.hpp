@@ -7,19 +7,26 @@
 #include "blkcrypto/base/mempool.hpp"
 #include "blkcrypto/block/request.hpp"
 
+#include <algorithm>
+
 namespace blkcrypto {
 
 template <typename Request>
 class request_pool {
   public:
-    /// `depth` requests, each made as Request(arguments...).
+    /// `depth` requests, at least one, each made as Request(arguments...). `kind` is what bios are seen to
+    /// wait for.
     template <typename... Arguments>
-    request_pool(env& environment, const plug::options& limits, unsigned depth, Arguments&... arguments)
-        : requests_(depth, arguments...), plug_(environment, limits) {}
+    request_pool(env& environment, const resource_class& kind, const plug::options& limits, unsigned depth,
+                 Arguments&... arguments)
+        : env_(environment), kind_(kind), requests_(std::max(depth, 1U), arguments...),
+          plug_(environment, limits) {}
 
     void submit(bio& b) noexcept {
-        if (!try_gather(b))
-            waiting_.push(b);
+        if (try_gather(b))
+            return;
+        env_.reached(hook_point::wait_begin, kind_);
+        waiting_.push(b);
     }
 
     /// The oldest that has gathered, which gathers no more; null if there is none.
@@ -49,6 +56,8 @@ class request_pool {
         return true;
     }
 
+    env& env_;
+    const resource_class& kind_;
     mempool<Request> requests_;
     plug plug_;
     bio_list waiting_; // not empty: no request is free
