@@ -10,7 +10,7 @@ namespace blkcrypto {
 struct queue_limits {
     std::uint32_t logical_block_size_bytes = 512; // start and length of every bio are multiples of it
     std::uint32_t memory_alignment_bytes = 1;     // of segments, for full speed: others work
-    std::uint32_t request_bytes_max = 128 << 10;  // of bios merged into one request; a bio may be larger
+    std::uint32_t request_bytes_max = 64 << 10;   // of bios merged into one request; a bio may be larger
     /// What was written may be lost until a flush; without such a cache a flush has nothing to do.
     bool volatile_cache = false;
     bool discard = true; // takes discards

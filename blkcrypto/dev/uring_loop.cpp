@@ -132,16 +132,9 @@ void uring_loop::push_out() noexcept {
 
 unsigned uring_loop::reap() noexcept {
     push_out();
-    unsigned total = 0;
-    // No more than what can be there now, lest ops that go on and on keep the caller here.
-    for (unsigned rounds = outstanding_max_ / batch + 1; rounds != 0; --rounds) {
-        const unsigned count = reap_batch();
-        total += count;
-        if (count < batch)
-            break;
-    }
+    const unsigned count = reap_batch();
     start_parked();
-    return total;
+    return count;
 }
 
 // Results are taken out of the ring before any op hears of them: an op may submit, and that may need the

@@ -68,7 +68,8 @@ class uring_loop final : public event_source {
     /// Gives the kernel what is gathered. No system call if that is nothing.
     void push_out() noexcept;
 
-    /// Pushes out, collects results, then tells their ops, a batch at a time. The number of ops that ended.
+    /// Pushes out, collects a few results, then tells their ops: so few that what these submit can be pushed
+    /// out before the disk has nothing left to do. The number of ops that ended.
     /// No system call if nothing is gathered and the kernel has no work left over for this thread.
     unsigned reap() noexcept;
 
@@ -87,7 +88,7 @@ class uring_loop final : public event_source {
   private:
     static constexpr unsigned buffers_max = 64;
     static constexpr unsigned files_max = 4;
-    static constexpr unsigned batch = 64;
+    static constexpr unsigned batch = 8;
 
     explicit uring_loop(env& environment) noexcept : event_source(-1), env_(environment) {}
     std::error_code set_up(unsigned entries) noexcept;

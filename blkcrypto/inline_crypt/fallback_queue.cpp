@@ -18,8 +18,9 @@ constexpr resource_class bounce_memory{"fallback_queue.bounce"};
 constexpr unsigned pieces_per_job = 2;
 
 // About as much as is encrypted before it goes on its way, and decrypted before what it made room for does:
-// the device shall not wait for all that there is to crypt.
-constexpr std::int64_t crypt_bytes_per_poll = 64 << 10;
+// the device shall not wait for all that there is to crypt. Less costs a device that needs no waiting for,
+// more costs a disk.
+constexpr std::int64_t crypt_bytes_per_poll = 16 << 10;
 
 } // namespace
 

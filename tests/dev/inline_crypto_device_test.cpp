@@ -156,7 +156,8 @@ TEST_CASE("many keys share one slot and every bio ends") {
     auto e = *thread_env::make();
     const auto keys = some_keys(9);
     inline_disk engine(engine_with(1), *e);
-    auto queue = *engine.device->make_queue(*e, {4, 4096, 1 << 20});
+    auto queue = *engine.device->make_queue(
+        *e, {.depth = 4, .io_size_bytes = 4096, .bounce_bytes = 1 << 20, .nomerges = true});
     random_source random(test_seed());
     std::deque<random_write> writes;
     for (int i = 0; i < 60; ++i)
