@@ -23,6 +23,8 @@ constexpr std::uint64_t slice_ns = 20'000'000;
 constexpr std::uint64_t bytes_per_look = 256 << 10;
 constexpr unsigned bios_per_look = 256;
 
+constexpr std::size_t source_bytes_max = 64 << 20; // of all blocks the cipher takes in turn
+
 // Runs `work`, which returns how much it did, for some slices: how much per nanosecond.
 template <typename Work>
 spread rate_of(env& e, Work work) {
@@ -90,11 +92,19 @@ std::optional<spread> measure_cipher(env& e, const control_options& options, blo
     if (error)
         throw cli::file_error(cli::exit_failed, "cipher control", error.value());
     cipher_lane lane(0);
-    const cipher_segment segment{blocks.source.data(), blocks.target.data(), blocks.source.size()};
+    // From as many blocks in turn as a job has in flight, to one: as the fallback has them, and its bounce
+    // memory.
+    const auto blocks_max = static_cast<unsigned>(source_bytes_max / blocks.source.size());
+    const unsigned count = std::clamp(options.depth, 1U, std::max(blocks_max, 1U));
+    io_buffers sources(count, blocks.source.size());
+    std::ranges::fill(sources.all(), std::byte{0x5a});
     const std::uint64_t units = options.unit_size.units_in(blocks.source.size());
     std::uint32_t unit = 0; // of the least DUN there is, which a mode with IVs of 4 bytes has too
+    unsigned next = 0;
     return rate_of(e, [&] {
         return blocks.repeat([&] {
+            const cipher_segment segment{sources[next].data(), blocks.target.data(), blocks.target.size()};
+            next = next + 1 < count ? next + 1 : 0;
             (*tfm)->crypt(cipher_direction::encrypt, std::uint64_t{unit}, options.unit_size, {&segment, 1},
                           lane);
             unit += static_cast<std::uint32_t>(units);

@@ -10,6 +10,7 @@
 #include "blkcrypto/base/bytes.hpp"
 #include "blkcrypto/base/mutex.hpp"
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <system_error>
@@ -202,6 +203,7 @@ class env : public executor {
         due_ += count;
     }
     void remove_due(unsigned count) noexcept {
+        assert(count <= due_);
         due_ -= count;
     }
     bool has_due() const noexcept {

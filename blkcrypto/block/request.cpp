@@ -82,12 +82,19 @@ void plug::add(request& r) noexcept {
     env_.add_due(1);
 }
 
+// What is on its way takes no more bios in.
+void plug::forget(const request& leaving) noexcept {
+    const auto end = recent_.begin() + recent_count_;
+    const auto kept = std::remove(recent_.begin(), end, &leaving);
+    recent_count_ = static_cast<unsigned>(kept - recent_.begin());
+}
+
 request* plug::take() noexcept {
     request* const first = oldest_;
     if (first == nullptr)
         return nullptr;
     oldest_ = first->next_;
-    recent_count_ = 0; // what is on its way takes no more bios in
+    forget(*first);
     env_.remove_due(1);
     return first;
 }

@@ -40,7 +40,8 @@ class request {
         return (follows || precedes) && merge(b, follows, bytes_max);
     }
 
-    /// All of it as one bio, with an observer that means nothing. While it has one part, that part itself.
+    /// All of it as one bio, with an observer that means nothing and without stamps. While it has one part,
+    /// that part itself.
     const bio& whole() const noexcept { return *whole_; }
     bool is_merged() const noexcept { return whole_ == &merged_; }
 
@@ -49,6 +50,15 @@ class request {
             return;
         for (bio* b = parts_.front(); b != nullptr; b = bio_list::after(*b))
             b->enter_stage(stage, clock);
+    }
+
+    /// For the time of what is done once for all parts: those of the first part that brings some; null if
+    /// none does.
+    bio_stamps* stamps() const noexcept {
+        const bio* b = has_stamps_ ? parts_.front() : nullptr;
+        while (b != nullptr && b->stamps == nullptr)
+            b = bio_list::after(*b);
+        return b == nullptr ? nullptr : b->stamps;
     }
 
     /// Hands out the parts, in their order on the device, and is empty then: tell(part, moved), where `moved`
@@ -111,6 +121,8 @@ class plug {
     request* take() noexcept;
 
   private:
+    void forget(const request& leaving) noexcept;
+
     static constexpr unsigned recent_max = 4; // that many streams side by side merge
 
     env& env_;

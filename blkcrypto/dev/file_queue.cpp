@@ -42,7 +42,9 @@ class file_queue final : public block_queue {
   public:
     file_queue(const block_device& device, env& environment, const queue_options& options,
                const image_file& file, image_io io, result_filter* faults, std::unique_ptr<uring_loop> loop)
-        : block_queue(device, environment, options), target_{file, faults, scratch_.bytes}, io_(io),
+        : block_queue(device, environment, options),
+          scratch_(file.direct ? std::make_unique<scratch_memory>() : nullptr),
+          target_{file, faults, scratch_ ? bytes_span(scratch_->bytes) : bytes_span()}, io_(io),
           loop_(std::move(loop)),
           ops_(environment, file_requests, {limits().request_bytes_max, options.nomerges}, options.depth,
                *this, target_) {
@@ -117,7 +119,8 @@ class file_queue final : public block_queue {
     }
 
     void carry_out(file_op& op) noexcept {
-        --requests_left_;
+        requests_left_ -=
+            requests_left_ != 0 ? 1 : 0; // one that the ring gave back is carried out in any case
         bytes_left_ -= op.whole().iter.size_bytes;
         while (op.goes_on_after(make_call(op.next_call(), target_.file))) {
         }
@@ -134,7 +137,7 @@ class file_queue final : public block_queue {
         std::array<std::byte, 65536> bytes;
     };
 
-    scratch_memory scratch_;
+    const std::unique_ptr<scratch_memory> scratch_; // null without direct I/O, which alone needs it
     file_target target_;
     const image_io io_;
     const std::unique_ptr<uring_loop> loop_; // null: preadv2

@@ -3,8 +3,13 @@
 
 #include "blkcrypto/dev/file_queue.hpp"
 
+#include <bit>
+#include <cerrno>
+
 namespace blkcrypto {
 namespace {
+
+constexpr std::uint32_t block_bytes_max = 4096;
 
 class image_file_device final : public image_device {
   public:
@@ -41,8 +46,10 @@ class image_file_device final : public image_device {
 } // namespace
 
 result<std::unique_ptr<image_device>> make_image_device(const image_options& options) {
-    auto file =
-        image_file::open(options.path, options.read_only, options.direct, options.logical_block_size_bytes);
+    const std::uint32_t block_bytes = options.logical_block_size_bytes;
+    if (!std::has_single_bit(block_bytes) || block_bytes < sector_size_bytes || block_bytes > block_bytes_max)
+        return make_error(EINVAL);
+    auto file = image_file::open(options.path, options.read_only, options.direct, block_bytes);
     if (!file)
         return file.error();
     const auto io = choose_image_io(*file, options.io);

@@ -31,8 +31,8 @@ class image_device : public block_device {
     virtual const image_io_choice& io() const noexcept = 0;
 };
 
-/// The errors of image_file::open() and of choose_image_io(). The capacity is the size of the file at this
-/// moment, in whole sectors.
+/// EINVAL for a block size that is none; the errors of image_file::open() and of choose_image_io(). The
+/// capacity is the size of the file at this moment, in whole sectors.
 result<std::unique_ptr<image_device>> make_image_device(const image_options& options);
 
 } // namespace blkcrypto

@@ -140,7 +140,7 @@ bool inline_crypto_queue::try_start_write(command& c) noexcept {
 
 void inline_crypto_queue::get_slot(command& c) noexcept {
     c.enter_stage(bio_stage::tfm_wait, environment());
-    acquire_context asker{environment(), c, counters_, c.whole().stamps};
+    acquire_context asker{environment(), c, counters_, c.stamps()};
     const keyslot_grant grant = engine_.profile().get_keyslot(*c.whole().crypt.key, asker);
     if (grant.outcome == acquire_outcome::parked)
         return give_memory_back(c);

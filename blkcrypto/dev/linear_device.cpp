@@ -197,7 +197,8 @@ void linear_queue::step_ended(job& j) noexcept {
     jobs_.put(j);
 }
 
-// A lower queue that was given something has to be polled before this thread may sleep. It ends: a source
+// A lower queue that was given something has to be polled: those that gather see to it themselves that the
+// thread does not sleep before, others need not. It ends: a source
 // that is added meanwhile comes from a task that was ready, and there are only so many until ours have ended.
 void linear_queue::do_poll() noexcept {
     do {

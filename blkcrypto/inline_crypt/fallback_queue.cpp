@@ -17,10 +17,11 @@ constexpr resource_class bounce_memory{"fallback_queue.bounce"};
 // A 4 KiB write needs one encrypted bio; large ones more when bounce memory is in pieces.
 constexpr unsigned pieces_per_job = 2;
 
-// About as much as is encrypted before it goes on its way, and decrypted before what it made room for does:
-// the device shall not wait for all that there is to crypt. Less costs a device that needs no waiting for,
-// more costs a disk.
-constexpr std::int64_t crypt_bytes_per_poll = 16 << 10;
+// About as much as a poll encrypts, and decrypts. A device that takes its time shall not wait for all that
+// there is to crypt: what is encrypted goes on its way first, and what decrypting makes room for. Behind a
+// device that is done at once only the thread's other queues wait.
+constexpr std::int64_t crypt_bytes_per_poll = 256 << 10;
+constexpr std::int64_t crypt_bytes_before_device = 16 << 10;
 
 } // namespace
 
@@ -93,7 +94,7 @@ void fallback_queue::unplug() noexcept {
     if (!jobs_.has_gathered())
         return;
     const io_context_scope noio(env_, io_context::noio);
-    crypt_left_bytes_ = crypt_bytes_per_poll;
+    crypt_left_bytes_ = device_lags_ ? crypt_bytes_before_device : crypt_bytes_per_poll;
     while (crypt_left_bytes_ > 0) {
         job* const next = jobs_.take();
         if (next == nullptr)
@@ -153,6 +154,7 @@ void fallback_queue::give_to_workers() noexcept {
 
 void fallback_queue::submit_lower(bio& b) noexcept {
     ++lower_in_flight_;
+    has_sent_ = true;
     lower_.submit(b);
 }
 
@@ -171,7 +173,7 @@ void fallback_queue::finish(job& j) noexcept {
 }
 
 tfm_grant fallback_queue::acquire_tfm(job& j) noexcept {
-    acquire_context asker{env_, j, counters_, j.whole().stamps};
+    acquire_context asker{env_, j, counters_, j.stamps()};
     j.enter_stage(bio_stage::tfm_wait, env_);
     return fallback_.tfms().acquire(*j.whole().crypt.key, asker);
 }
@@ -318,7 +320,7 @@ void fallback_queue::read_ended(job& j) noexcept {
 }
 
 void fallback_queue::decrypt_ended_reads() noexcept {
-    crypt_left_bytes_ = crypt_bytes_per_poll;
+    crypt_left_bytes_ = device_lags_ ? crypt_bytes_before_device : crypt_bytes_per_poll;
     while (crypt_left_bytes_ > 0) {
         task* const next = ended_reads_.pop();
         if (next == nullptr)
@@ -358,6 +360,9 @@ void fallback_queue::decrypt(job& j, const skcipher& tfm, cipher_lane& lane) noe
 // --- poll ---
 
 unsigned fallback_queue::poll() noexcept {
+    if (lower_in_flight_ != 0 || has_sent_)
+        device_lags_ = lower_in_flight_ != 0;
+    has_sent_ = false;
     go_on();
     const unsigned ended = ended_.run();
     in_flight_ -= ended;

@@ -154,7 +154,10 @@ class fallback_queue {
     task_list waiting_writes_;              // jobs, for bounce memory
     task_list for_workers_;                 // jobs, gathered until the end of a poll: one wake-up for all
     reserve_waiter reserve_waiter_;
-    std::int64_t crypt_left_bytes_ = 0; // of what one poll encrypts, or decrypts
+    std::int64_t crypt_left_bytes_ = 0; // of what one poll starts to encrypt, or decrypts; what waited
+    // for memory goes on whatever this says
+    bool has_sent_ = false;   // bios to the lower queue since it was polled
+    bool device_lags_ = true; // did not end all of them in that poll, when there were some
     bool memory_came_free_ = false;
     bool lacks_memory_ = false; // why the last write could not go on: memory, or else encrypted bios
     completion_list ended_;

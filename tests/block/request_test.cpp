@@ -150,6 +150,7 @@ TEST_CASE("all parts that bring stamps get the stages of their request") {
         REQUIRE(r.try_merge(stamped_first ? without : first, any_size));
         REQUIRE(r.try_merge(last, any_size));
         r.enter_stage(bio_stage::cipher, e);
+        CHECK(r.stamps() == &early);
         CHECK(early.stage == bio_stage::cipher);
         CHECK(late.stage == bio_stage::cipher);
         parts_of(r);
@@ -194,16 +195,22 @@ TEST_CASE("four streams side by side merge, a fifth starts requests of its own")
     }
 }
 
-TEST_CASE("what has left the plug takes no more bios in, and a plug told so never merges") {
+TEST_CASE(
+    "what has left the plug takes no more bios in, what is left does, and a plug told so never merges") {
     simulated_env e(test_seed());
     pages p;
-    request r;
+    request r, later;
     r.begin(p.at(0));
+    later.begin(p.at(50));
     {
         auto gathered = make_plug(e);
         gathered.add(r);
+        gathered.add(later);
         REQUIRE(gathered.take() == &r);
         CHECK_FALSE(gathered.try_merge(p.at(1)));
+        CHECK(gathered.try_merge(p.at(51)));
+        REQUIRE(gathered.take() == &later);
+        CHECK_FALSE(gathered.try_merge(p.at(52)));
     }
     plug apart(e, {any_size, true});
     apart.add(r);

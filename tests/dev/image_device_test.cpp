@@ -108,6 +108,22 @@ TEST_CASE("a device says what it is and what memory it likes") {
     CHECK(is_direct == (direct->limits().memory_alignment_bytes > 1));
 }
 
+TEST_CASE("a block size is a power of two from 512 to 4096, and bios keep to it") {
+    const temporary_image image(65536);
+    for (const std::uint32_t bytes : {0U, 1U, 256U, 1536U, 8192U, 1U << 31}) {
+        const auto refused = make_image_device({.path = image.path(), .logical_block_size_bytes = bytes});
+        REQUIRE(refused.has_error());
+        CHECK(refused.error() == make_error(EINVAL));
+    }
+    const auto device = *make_image_device({.path = image.path(), .logical_block_size_bytes = 4096});
+    CHECK(device->limits().logical_block_size_bytes == 4096);
+    const auto env = *thread_env::make();
+    const auto queue = *device->make_queue(*env, {});
+    page_memory data(4096);
+    CHECK(run(*queue, bio_op::read, {1}, {segment_of(data.bytes())}) == blk_status::ioerr);
+    CHECK(run(*queue, bio_op::read, {8}, {segment_of(data.bytes())}) == blk_status::ok);
+}
+
 TEST_CASE("short transfers go on with the rest, wherever they stopped") {
     for (const image_io io : ways_here()) {
         INFO(name_of(io));
