@@ -31,12 +31,17 @@ const std::string* find_fact(std::span<const stored_fact> facts, std::string_vie
     return found == facts.end() ? nullptr : &found->value;
 }
 
-void note_settings(run_diff& diff, const stored_run& before, const stored_run& after) {
-    for (const auto& fact : before.setting) {
-        const std::string* now = find_fact(after.setting, fact.name);
-        if (now != nullptr && *now != fact.value)
-            diff.settings.push_back(fmt::format("{} was {}, is {}", fact.name, fact.value, *now));
+// Of facts that only one run has, the other may be older than the option: nothing is known of it.
+void note_facts(run_diff& diff, std::span<const stored_fact> before, std::span<const stored_fact> after) {
+    for (const auto& fact : before) {
+        const std::string* now = find_fact(after, fact.name);
+        if (now == nullptr || *now != fact.value)
+            diff.settings.push_back(
+                fmt::format("{} was {}, is {}", fact.name, fact.value, now == nullptr ? "unknown" : *now));
     }
+    for (const auto& fact : after)
+        if (find_fact(before, fact.name) == nullptr)
+            diff.settings.push_back(fmt::format("{} was unknown, is {}", fact.name, fact.value));
 }
 
 std::string figure_text(const spread& figure) {
@@ -133,7 +138,8 @@ run_diff diff_of(const stored_run& before, const stored_run& after) {
     for (const auto& is : after.figures)
         if (!earlier.contains(is.name))
             diff.only_after.push_back(is.name);
-    note_settings(diff, before, after);
+    note_facts(diff, before.workload, after.workload);
+    note_facts(diff, before.setting, after.setting);
     return diff;
 }
 

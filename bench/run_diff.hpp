@@ -25,7 +25,7 @@ struct run_diff {
     std::vector<figure_diff> figures; // of both runs, in the order of the earlier one
     std::vector<std::string> only_before;
     std::vector<std::string> only_after;
-    std::vector<std::string> settings; // that are different, in words
+    std::vector<std::string> settings; // different, or of one run only, in words
 
     /// Of the ratios.
     std::size_t ratios() const;

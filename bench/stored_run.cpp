@@ -83,6 +83,12 @@ void add_facts(std::vector<stored_fact>& facts, const json& object, std::span<co
             facts.push_back({std::string(name), fact_text(value)});
 }
 
+void add_fact_of(std::vector<stored_fact>& facts, const std::string& of, const json& object,
+                 std::string_view name) {
+    if (const json& value = field(object, name); !value.is_null())
+        facts.push_back({fmt::format("{} of {}", name, of), fact_text(value)});
+}
+
 void add_machine(stored_run& run, const json& document) {
     constexpr std::array<std::string_view, 3> names{"cpu", "cores", "kernel"};
     add_facts(run.setting, field(document, "machine"), names);
@@ -137,8 +143,8 @@ void add_compare(stored_run& run, const json& document) {
     constexpr std::array<std::string_view, 13> same{
         "size_bytes", "rw",   "rwmixread",      "bs_bytes", "iodepth",         "numjobs", "data_unit_size",
         "mode",       "keys", "engine_threads", "engine",   "decrypt_workers", "nomerges"};
-    constexpr std::array<std::string_view, 4> told{"rounds", "runtime_s", "implementation",
-                                                   "engine_keyslots"};
+    constexpr std::array<std::string_view, 5> told{"rounds", "runtime_s", "implementation", "engine_keyslots",
+                                                   "image_io"};
     add_facts(run.workload, field(document, "options"), same);
     add_facts(run.setting, field(document, "options"), told);
     for (const json& path : list_of(document, "paths")) {
@@ -146,8 +152,8 @@ void add_compare(stored_run& run, const json& document) {
         const bool is_control = name == name_of(path_kind::plain);
         add_known_figures(run, name, path, // the ratio of the control to itself says nothing
                           std::span(path_figures).subspan(is_control ? 2 : 0));
-        if (const json& errors = field(path, "errors"); !errors.is_null())
-            run.setting.push_back({fmt::format("errors of {}", name), fact_text(errors)});
+        add_fact_of(run.setting, name, path, "errors");
+        add_fact_of(run.workload, name, path, "image_io"); // that was used, whatever was asked for
     }
     add_known_figures(run, "control", field(document, "controls"), control_figures_known);
 }
@@ -162,7 +168,7 @@ better_when better_of(const json& row) {
 }
 
 void add_bench(stored_run& run, const json& document) {
-    constexpr std::array<std::string_view, 2> told{"rounds", "slice_ms"};
+    constexpr std::array<std::string_view, 3> told{"rounds", "slice_ms", "disk"};
     add_facts(run.setting, field(document, "options"), told);
     for (const json& row : list_of(document, "rows")) {
         const std::string name = text_of(row, "name");

@@ -16,18 +16,20 @@ struct compare_run {
     std::string quartiles = "[0.85, 0.95]";
     std::string cpu = "\"a CPU\"";
     std::string version = "1";
+    std::string more_options = {}; // each with a comma before it
+    std::string image_io = "\"io_uring\"";
 
     std::string text() const {
         return fmt::format(R"({{"schema": "blkbench.compare", "version": {},
-            "options": {{"bs_bytes": {}, "rw": "randwrite"}},
+            "options": {{"bs_bytes": {}, "rw": "randwrite"{}}},
             "machine": {{"cpu": {}, "cores": 2, "kernel": "6.18"}},
             "controls": {{"memcpy_gb_per_s": 10, "cipher_gb_per_s": null, "spread": {{"memcpy_gb_per_s": [9, 11]}}}},
             "paths": [
               {{"path": "plain", "bytes_per_s": 1048576, "ratio_to_plain": 1, "errors": 0,
                 "spread": {{"bytes_per_s": [1048576, 2097152], "ratio_to_plain": [1, 1]}}}},
               {{"path": "fallback", "bytes_per_s": 1048576, "ratio_to_plain": {}, "errors": 0,
-                "spread": {{"bytes_per_s": [1048576, 2097152], "ratio_to_plain": {}}}}}]}})",
-                           version, bs_bytes, cpu, ratio, quartiles);
+                "image_io": {}, "spread": {{"bytes_per_s": [1048576, 2097152], "ratio_to_plain": {}}}}}]}})",
+                           version, bs_bytes, more_options, cpu, ratio, image_io, quartiles);
     }
 };
 
@@ -133,7 +135,41 @@ TEST_CASE("runs of something else are not set beside each other") {
     CHECK(why_not_comparable(run, run).empty());
     CHECK(why_not_comparable(run, parsed(compare_run{.bs_bytes = "8192"}.text())) ==
           "bs_bytes was 4096, is 8192");
+    CHECK(why_not_comparable(run, parsed(compare_run{.image_io = "\"by_size\""}.text())) ==
+          "image_io of fallback was io_uring, is by_size");
+    CHECK(why_not_comparable(parsed(compare_run{.more_options = R"(, "nomerges": false)"}.text()),
+                             parsed(compare_run{.more_options = R"(, "nomerges": true)"}.text())) ==
+          "nomerges was false, is true");
     CHECK(contains(why_not_comparable(run, parsed(bench_run(""))), "blkcrypto.bench"));
+}
+
+TEST_CASE("what was asked for and what only one run says are told, and do not refuse") {
+    const auto settings = [](const std::string& before, const std::string& after) {
+        const auto first = parsed(before);
+        const auto second = parsed(after);
+        CHECK(why_not_comparable(first, second).empty());
+        return diff_of(first, second).settings;
+    };
+    const compare_run older{.image_io = "null"};
+    const compare_run newer{.more_options = R"(, "nomerges": true)"};
+    CHECK(settings(older.text(), newer.text()) ==
+          std::vector<std::string>{"nomerges was unknown, is true",
+                                   "image_io of fallback was unknown, is io_uring"});
+    CHECK(settings(newer.text(), older.text()) ==
+          std::vector<std::string>{"nomerges was true, is unknown",
+                                   "image_io of fallback was io_uring, is unknown"});
+    CHECK(settings(compare_run{.more_options = R"(, "image_io": "auto")"}.text(),
+                   compare_run{.more_options = R"(, "image_io": "io_uring")"}.text()) ==
+          std::vector<std::string>{"image_io was auto, is io_uring"});
+    const auto on = [](const char* disk) {
+        return fmt::format(
+            R"({{"schema": "blkcrypto.bench", "version": 1, "options": {{"disk": "{}"}}, "rows": []}})",
+            disk);
+    };
+    CHECK(settings(on("ext2/ext3"), on("xfs")) == std::vector<std::string>{"disk was ext2/ext3, is xfs"});
+    const auto diff = diff_of(parsed(older.text()), parsed(newer.text()));
+    CHECK(contains(diff_text(diff), "Note: nomerges was unknown, is true.\n"));
+    CHECK(diff_json(diff)["settings"][0] == "nomerges was unknown, is true");
 }
 
 TEST_CASE("whatever is no stored run is refused with a reason") {

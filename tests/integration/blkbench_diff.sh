@@ -72,6 +72,12 @@ other_things() {
     compare_run 0.9 0.8 1 '"iodepth": 64' >other
     expect_refused "other: not of the same kind as before: iodepth was 32, is 64" "${diff[@]}" before other
     expect_refused "one is a blkbench.compare, the other a blkcrypto.bench" "${diff[@]}" before bench.before
+    sed 's/"errors"/"image_io": "io_uring", &/' before >ring
+    sed 's/"errors"/"image_io": "by_size", &/' before >by_size
+    expect_refused "by_size: not of the same kind as ring: image_io of fallback was io_uring, is by_size" "${diff[@]}" ring by_size
+    expect_exit 0 "${diff[@]}" before ring --json=found.json
+    grep -qx 'Note: image_io of fallback was unknown, is io_uring\.' "$out" || fail "no note: $(cat "$out")"
+    grep -q '"image_io of fallback was unknown, is io_uring"' found.json || fail "no note in the JSON"
     compare_run null 0.8 1 >none
     expect_refused "none: no ratio that before has too" "${diff[@]}" before none
     expect_refused "stdin" "${diff[@]}" - -
