@@ -86,7 +86,7 @@ def quantile($fraction):
 
 # From the figures of all rounds, each one's best: more bytes per second, less of anything else.
 def best_figures:
-    reduce (.[] | to_entries[]) as $figure ({};
+    reduce (.[] | to_entries[] | select(.value != null)) as $figure ({};
         if .[$figure.key] == null then .[$figure.key] = $figure.value
         elif $figure.key | endswith(".bytes_per_s") then .[$figure.key] = ([.[$figure.key], $figure.value] | max)
         else .[$figure.key] = ([.[$figure.key], $figure.value] | min)
@@ -97,14 +97,21 @@ def reaches($better; $goal): if $better == "higher" then . >= $goal else . <= $g
 # What of a row counts against its gate.
 def judged:
     if .rule == "best" then .best
+    elif .rule == "worst" then .worst
     elif .rule == "range" then (if .better == "higher" then .p75 else .p25 end)
-    else .median
+    elif .rule == "median" then .median
+    else error("bench/rows.json: no rule " + .rule)
     end;
 
+# How many rounds a verdict needs at least; before that a row has none.
+def rounds_min: 5;
+
+# Null is less than any number: nothing may be asked of it.
 def verdict:
     judged as $value | .better as $better | .gate as $gate
-    | if .median == null then "not measured"
+    | if $value == null then "not measured"
       elif $gate == null then "reported"
+      elif (.samples | length) < rounds_min then "undecided"
       elif ($value | reaches($better; $gate)) then "met"
       elif .rule == "best" and (.samples | length) < 9 then "undecided"
       else "missed"
@@ -115,17 +122,17 @@ def summed_up($table; $rounds):
     . as $row
     | ($rounds | map(. as $figures | $row.value | evaluate($figures)) | map(select(. != null))) as $samples
     | {name, group, unit, better, rule: (.rule // "median"), gate, stretch,
-       median: null, p25: null, p75: null, best: null, samples: $samples}
+       median: null, p25: null, p75: null, best: null, worst: null, samples: $samples}
     | if $samples == [] then .
       else .median = ($samples | quantile(0.5))
            | .p25 = ($samples | quantile(0.25))
            | .p75 = ($samples | quantile(0.75))
            | .best = ($rounds | best_figures as $figures | $row.value | evaluate($figures))
+           | .worst = ($samples | if $row.better == "higher" then min else max end)
       end
     | .verdict = verdict
-    | .stretch_reached = (if .stretch == null or .median == null then null
-                          else judged as $value | .better as $better | .stretch as $stretch
-                               | $value | reaches($better; $stretch) end)
+    | .stretch_reached = (judged as $value | .better as $better | .stretch as $stretch
+                          | if $stretch == null or $value == null then null else $value | reaches($better; $stretch) end)
     | .command = ($row | command($table));
 
 # From a stream of {round, group, figures}.
@@ -136,6 +143,21 @@ def run_of($table; $options; $machine; $samples):
             | [$samples[] | select(.group == $row.group) | .figures] as $rounds
             | select($rounds != [])
             | summed_up($table; $rounds)]};
+
+# Of a run: a line that counts verdicts.
+def summary:
+    .rows as $rows
+    | def count($verdict): [$rows[] | select(.verdict == $verdict)] | length | tostring + " " + $verdict;
+    ["met", "missed", "undecided", "reported", "not measured"] | map(. as $verdict | count($verdict)) | "rows: " + join(", ");
+
+def unmeasured: [.rows[] | select(.verdict == "not measured") | .name];
+
+# Of a run: the ratios that an earlier one has of what was measured now, and that it has not. A row that is gone could hide
+# that it got worse.
+def lost_ratios($earlier; $groups):
+    def ratios: [.rows[] | select(.unit == "ratio" and .median != null)];
+    (ratios | map(.name)) as $here
+    | [$earlier | ratios[] | select(.group as $group | $groups | index([$group])) | .name] - $here;
 
 # --- tables ---
 
@@ -152,11 +174,13 @@ def verdict_text: .verdict + (if .stretch_reached then ", stretch" else "" end);
 def pad($width): tostring | . + " " * ([$width - length, 1] | max);
 def text_line: (.[0] | pad(60)) + (.[1] | pad(13)) + (.[2] | pad(24)) + (.[3] | pad(9)) + (.[4] | pad(7)) + (.[5] | pad(9)) + .[6];
 
-# What a row's verdict is about: `best` is of no interest elsewhere.
+# What a row's verdict is about, if it is not in the column before.
+def extreme_text: if .rule == "best" then .best | digits elif .rule == "worst" then .worst | digits else "" end;
+
 def run_text:
-    (["row", "unit", "median (p25-p75)", "best", "gate", "stretch", "verdict"] | text_line),
+    (["row", "unit", "median (p25-p75)", "extreme", "gate", "stretch", "verdict"] | text_line),
     (.rows[]
-     | [.name, .unit, result_text, (if .rule == "best" then .best | digits else "" end), (.gate | digits), (.stretch | digits), verdict_text]
+     | [.name, .unit, result_text, extreme_text, (.gate | digits), (.stretch | digits), verdict_text]
      | text_line);
 
 def commands_text: .rows | group_by(.command)[] | "# " + (map(.name) | join("; ")), .[0].command;
@@ -164,10 +188,10 @@ def commands_text: .rows | group_by(.command)[] | "# " + (map(.name) | join("; "
 # For docs/performance.md, of a run or of the rows alone; the commands beside the table, since in it a | would need a
 # backslash that a shell must not see.
 def markdown:
-    "| row | unit | median (p25-p75) | best | gate | stretch | rule | verdict |",
+    "| row | unit | median (p25-p75) | extreme | gate | stretch | rule | verdict |",
     "|---|---|---|---|---|---|---|---|",
     (.rows[]
-     | [.name, .unit, result_text, (if .rule == "best" then .best | digits else "" end), (.gate | digits), (.stretch | digits), .rule,
+     | [.name, .unit, result_text, extreme_text, (.gate | digits), (.stretch | digits), .rule,
         verdict_text]
      | "| " + join(" | ") + " |"),
     "",

@@ -44,12 +44,21 @@ order() {
     tac "$dir/forward" | cmp -s - "$dir/backward" || fail "--reverse: $(tr '\n' ' ' <"$dir/backward")"
 }
 
+# What is not measured of the rows in FILE: name, unit, gate, stretch and rule.
+fixed_columns() {
+    awk -F'|' 'NF == 10 && !/^[|]---/ {print $2 "|" $3 "|" $6 "|" $7 "|" $8}' "$1"
+}
+
 page_has_the_rows() {
     local line
     expect_exit 0 "${bench[@]}" --rows
+    fixed_columns "$out" >"$dir/rows"
+    fixed_columns "$root/docs/performance.md" >"$dir/page"
+    [[ $(wc -l <"$dir/rows") -gt 100 ]] || fail "few rows: $(wc -l <"$dir/rows")"
+    diff "$dir/rows" "$dir/page" >"$dir/differences" || fail "docs/performance.md (>) is not bench/rows.json (<): $(cat "$dir/differences")"
     while IFS= read -r line; do
-        grep -qF -- "$line" "$root/docs/performance.md" || fail "docs/performance.md lacks: $line"
-    done < <(sed -n -e 's/^\(| [^|]* | [^|]* |\).*/\1/p' -e '/^    /p' "$out")
+        grep -qxF -- "$line" "$root/docs/performance.md" || fail "docs/performance.md lacks: $line"
+    done < <(sed -n '/^    /p' "$out")
 }
 
 # quantiles VALUES EXPECTED
@@ -63,7 +72,7 @@ verdict() {
     local samples
     samples=$(jq -c '[.[] | {group: "g", figures: {a: .}}]' <<<"$2")
     expect_equal "verdict of $1 on $2" \
-        "$(jq_bench 'run_of(.; {}; {}; $samples) | .rows[0] | [.median, .p25, .p75, .best, .verdict, .stretch_reached]' \
+        "$(jq_bench 'run_of(.; {}; {}; $samples) | .rows[0] | [.median, .p25, .p75, .best, .worst, .verdict, .stretch_reached]' \
             --argjson samples "$samples" <<<"{\"programs\": {\"g\": \"p\"}, \"rows\": [$row]}")" "$3"
 }
 
@@ -78,20 +87,33 @@ arithmetic() {
     expect_equal "a missing figure" "$(jq_bench 'evaluate({a: 6})' <<<'["+", "a", "b"]')" null
     expect_equal "by nothing" "$(jq_bench 'evaluate({a: 6})' <<<'["/", "a", 0]')" null
 
-    verdict '"better": "higher", "gate": 2, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"met",null]'
-    verdict '"better": "higher", "gate": 2.1, "stretch": 1.9, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"missed",true]'
-    verdict '"better": "lower", "gate": 1.9, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"missed",null]'
-    verdict '"better": "higher", "rule": "range", "gate": 2.5, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"met",null]'
-    verdict '"better": "lower", "rule": "range", "gate": 1.4, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"missed",null]'
-    verdict '"better": "lower", "rule": "best", "gate": 1, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"met",null]'
-    verdict '"better": "lower", "rule": "best", "gate": 0.9, "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"undecided",null]'
-    verdict '"better": "lower", "rule": "best", "gate": 0.9, "value": "a"' '[1, 2, 3, 4, 5, 6, 7, 8, 9]' '[5,3,7,1,"missed",null]'
-    verdict '"better": "higher", "rule": "best", "gate": 500, "value": ["/", 1000, "a"]' '[1, 2, 4]' '[500,375,750,1000,"met",null]'
-    verdict '"better": "higher", "value": "a"' '[1, 2, 3]' '[2,1.5,2.5,1,"reported",null]'
-    verdict '"better": "higher", "gate": 2, "value": "b"' '[1, 2, 3]' '[null,null,null,null,"not measured",null]'
+    local five='[1, 2, 3, 4, 5]' higher='"better": "higher", "value": "a"' lower='"better": "lower", "value": "a"'
+    verdict "$higher, \"gate\": 3" "$five" '[3,2,4,1,1,"met",null]'
+    verdict "$higher, \"gate\": 3.1, \"stretch\": 2.9" "$five" '[3,2,4,1,1,"missed",true]'
+    verdict "$lower, \"gate\": 2.9" "$five" '[3,2,4,1,5,"missed",null]'
+    verdict "$higher, \"gate\": 1" '[1, 2, 3, 4]' '[2.5,1.75,3.25,1,1,"undecided",null]'
+    verdict "$higher, \"gate\": 1" '[1, null, 2, 3, 4]' '[2.5,1.75,3.25,1,1,"undecided",null]'
+    verdict "$higher, \"rule\": \"range\", \"gate\": 4" "$five" '[3,2,4,1,1,"met",null]'
+    verdict "$lower, \"rule\": \"range\", \"gate\": 1.9" "$five" '[3,2,4,1,5,"missed",null]'
+    verdict "$lower, \"rule\": \"best\", \"gate\": 1" "$five" '[3,2,4,1,5,"met",null]'
+    verdict "$lower, \"rule\": \"best\", \"gate\": 0.9" "$five" '[3,2,4,1,5,"undecided",null]'
+    verdict "$lower, \"rule\": \"best\", \"gate\": 0.9" '[1, 2, 3, 4, 5, 6, 7, 8, 9]' '[5,3,7,1,9,"missed",null]'
+    verdict "$lower, \"rule\": \"best\", \"gate\": 1" '[2, 1, null, 4, 5, 3]' '[3,2,4,1,5,"met",null]'
+    verdict '"better": "higher", "rule": "best", "gate": 500, "value": ["/", 1000, "a"]' '[1, 2, 4, 5, 8]' '[250,200,500,1000,125,"met",null]'
+    verdict "$lower, \"rule\": \"worst\", \"gate\": 0" '[0, 0, 0, 0, 0]' '[0,0,0,0,0,"met",null]'
+    verdict "$lower, \"rule\": \"worst\", \"gate\": 0" '[0, 0, 8, 0, 0]' '[0,0,0,0,8,"missed",null]'
+    verdict "$higher" "$five" '[3,2,4,1,1,"reported",null]'
+    verdict "$higher" '[1, 2, 3]' '[2,1.5,2.5,1,1,"reported",null]'
+    local rule
+    for rule in median range best worst; do
+        verdict "$lower, \"rule\": \"$rule\", \"gate\": 2, \"stretch\": 1" '[null, null, null, null, null]' \
+            '[null,null,null,null,null,"not measured",null]'
+    done
 
     expect_equal "best of rates and of times" "$(jq_bench best_figures <<<'[{"a.bytes_per_s": 1, "b": 1}, {"a.bytes_per_s": 2, "b": 2}]')" \
         '{"a.bytes_per_s":2,"b":1}'
+    expect_equal "best without what is missing" "$(jq_bench best_figures <<<'[{"a.bytes_per_s": null, "b": null, "c": null}, {"a.bytes_per_s": 2, "b": 2},
+        {"b": null}]')" '{"a.bytes_per_s":2,"b":2}'
     expect_equal "benchmarks" "$(jq_bench figures_of_benchmarks <<<'{"benchmarks": [{"name": "a/manual_time", "items_per_second": 1e9},
         {"name": "b", "error_occurred": true}, {"name": "c", "items_per_second": 5e8, "heap_growth_bytes": 8}]}')" \
         '{"a":1,"c":2,"c.heap_growth_bytes":8}'
