@@ -11,9 +11,12 @@
 #   --disk DIR         where images on a disk go (/var/tmp), and
 #   --tmpfs DIR        those in memory (/dev/shm); both in a directory of their own, which is removed
 #   --json FILE        where the result goes (build/bench/run.json)
-#   --against FILE     says at the end what moved since that run: exit status 1 if a ratio got worse beyond the spread
+#   --against FILE     says at the end what moved since that run; FILE may be the one that the result goes to
 #   --rows             measures nothing: prints the table of rows for docs/performance.md
 #   --markdown FILE    measures nothing: prints that table with the result in FILE
+#
+# Exit status: 0, whichever gates are met; 1 if something failed in some round, a row has no figure, or a ratio got worse
+# beyond the spread or is missing since the run of --against; 2 if it cannot be measured at all.
 set -euo pipefail
 
 # shellcheck source=scripts/lib.sh
@@ -23,10 +26,11 @@ programs=$root/build/release/bin
 image_size=256m
 depth=32
 
-usage() { sed -n '3,18{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,20{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 temporary=()
 
+# shellcheck disable=SC2317 # lib.sh calls it
 at_exit() {
     local directory
     for directory in "${temporary[@]}"; do
@@ -60,6 +64,11 @@ print_markdown() {
         die "$1: not a run of bench.sh"
 }
 
+# Before the directory is changed.
+absolute() {
+    if [[ $1 == /* ]]; then echo "$1"; else echo "$PWD/$1"; fi
+}
+
 parse_arguments() {
     while [[ $# -gt 0 ]]; do
         case $1 in
@@ -77,10 +86,10 @@ parse_arguments() {
             case $1 in
             --rounds) rounds=$2 ;;
             --only) only=$2 ;;
-            --disk) disk=$2 ;;
-            --tmpfs) tmpfs=$2 ;;
-            --json) json=$2 ;;
-            --against) against=$2 ;;
+            --disk) disk=$(absolute "$2") ;;
+            --tmpfs) tmpfs=$(absolute "$2") ;;
+            --json) json=$(absolute "$2") ;;
+            --against) against=$(absolute "$2") ;;
             --markdown)
                 print_markdown "$2"
                 exit 0
@@ -94,25 +103,35 @@ parse_arguments() {
     done
 }
 
-# Sets `groups`: those that are named, or lie in what is named.
+# Sets `groups`: those that are named, or lie in what is named, each once, in the order of the table.
 select_groups() {
-    local known named found group
-    known=groups
+    local known=groups named name group
     [[ -z $quick || -n $only ]] || known=quick_groups
     mapfile -t groups < <(with_table "$known")
     [[ -n $only ]] || return 0
     local all=("${groups[@]}")
-    groups=()
-    for named in ${only//,/ }; do
-        found=
+    local -A chosen=()
+    mapfile -t -d , named < <(printf '%s,' "$only")
+    for name in "${named[@]}"; do
+        local found=
         for group in "${all[@]}"; do
-            if [[ $group == "$named" || $group == "$named"/* ]]; then
-                groups+=("$group")
-                found=1
-            fi
+            [[ $group == "$name" || $group == "$name"/* ]] || continue
+            chosen[$group]=1
+            found=1
         done
-        [[ -n $found ]] || die "no group named '$named' (${all[*]})"
+        [[ -n $found ]] || die "no group named '$name' (${all[*]})"
     done
+    groups=()
+    for group in "${all[@]}"; do
+        [[ -z ${chosen[$group]:-} ]] || groups+=("$group")
+    done
+}
+
+# A copy of what to compare with, since the result may go to that very file; no wait for a run that cannot be used.
+take_baseline() {
+    cat -- "$against" >"$scratch/baseline.json" 2>/dev/null || die "cannot read $against"
+    jq -e -s 'length == 1 and (.[0] | .schema == "blkcrypto.bench" and (.rows | type == "array"))' "$scratch/baseline.json" \
+        >/dev/null 2>&1 || die "$against: not a run of bench.sh"
 }
 
 is_image_group() { [[ $1 == */* ]]; }
@@ -151,7 +170,7 @@ build() {
     run cmake --preset release && run cmake --build --preset release --target blkbench "${targets[@]}"
 }
 
-# --- measuring: each prints figures ---
+# --- measuring: each prints figures, and leaves in $scratch/errors what the last program said ---
 
 # run_program GROUP ROUND: a google-benchmark program, from its end in every other round.
 run_program() {
@@ -160,7 +179,7 @@ run_program() {
     filter=$(with_table "[all_rows[] | select(.group == \"$1\") | .value] | [\"+\"] + . | filter")
     [[ $(($2 % 2)) -eq 0 ]] || order=(--reverse)
     run "$programs/$program" --benchmark_filter="$filter" --benchmark_min_time="$min_time" --benchmark_format=json \
-        "${order[@]}" 2>/dev/null >"$scratch/program.json" || return 1
+        "${order[@]}" >"$scratch/program.json" 2>"$scratch/errors" || return 1
     figures figures_of_benchmarks <"$scratch/program.json"
 }
 
@@ -169,7 +188,8 @@ run_compare() {
     local filter=$1 image=$2 rw=$3 bs=$4 time=$5 paths=$6
     shift 6
     run "$programs/blkbench" compare --filename "$image" --size "$image_size" --rw "$rw" --bs "$bs" --iodepth "$depth" \
-        --runtime "$time" --rounds 1 --paths "$paths" --seed 1 --no-verify --json "$@" >"$scratch/compare.json" || return 1
+        --runtime "$time" --rounds 1 --paths "$paths" --seed 1 --no-verify --json "$@" \
+        >"$scratch/compare.json" 2>"$scratch/errors" || return 1
     figures "$filter" <"$scratch/compare.json"
 }
 
@@ -180,7 +200,7 @@ run_fio() {
     shift 5
     run fio --name=bench --thread --ioengine=io_uring --iodepth="$depth" --rw="$rw" --bs="$bs" --size="$image_size" \
         --filename="$image.plain" --direct="$direct" --norandommap --time_based --runtime="${slice_ms}ms" \
-        --output-format=json "$@" >"$scratch/fio.json" 2>"$scratch/fio.errors" || return 1
+        --output-format=json "$@" >"$scratch/fio.json" 2>"$scratch/errors" || return 1
     # shellcheck disable=SC2016 # jq's variable
     figures 'figures_of_fio($name)' --arg name "$name" <"$scratch/fio.json"
 }
@@ -210,14 +230,20 @@ run_image() {
     done
 }
 
-# measure ROUND GROUP: a line of samples. What cannot be measured here leaves its rows without a figure.
+# run_group GROUP ROUND
+run_group() {
+    if is_image_group "$1"; then run_image "$@"; else run_program "$@"; fi
+}
+
+# measure ROUND GROUP: a line of samples. What cannot be measured here leaves its rows without a figure in that round.
 measure() {
     local found
     echo "bench.sh: round $(($1 + 1)) of $rounds, $2" >&2
-    if is_image_group "$2"; then
-        run_image "$2" "$1" >"$scratch/figures" || echo "bench.sh: $2 failed: $(head -c 300 "$scratch/fio.errors")" >&2
-    else
-        run_program "$2" "$1" >"$scratch/figures" || echo "bench.sh: $2 failed" >&2
+    : >"$scratch/errors"
+    if ! run_group "$2" "$1" >"$scratch/figures"; then
+        failures+=("$2 in round $(($1 + 1))")
+        echo "bench.sh: $2 failed in round $(($1 + 1)); the last that it said:" >&2
+        tail -n 5 "$scratch/errors" | cut -c 1-300 >&2
     fi
     found=$(jq -c -s 'add // {}' "$scratch/figures")
     jq -c -n --argjson round "$1" --arg group "$2" --argjson figures "$found" '$ARGS.named' >>"$scratch/samples"
@@ -258,8 +284,36 @@ print_result() {
     echo "To repeat:"
     jq -r -L "$root/scripts" 'include "bench"; commands_text' "$json"
     echo
-    jq -r '[.rows[].verdict] | "\(map(select(. == "met")) | length) gates met, \(map(select(. == "missed")) | length) missed, \(map(select(. == "undecided")) | length) undecided"' "$json"
+    jq -r -L "$root/scripts" 'include "bench"; summary' "$json"
     echo "The result is in $json"
+}
+
+# complain WHAT NAME...: if there is a name, names the first few and leaves a status of failure.
+complain() {
+    local what=$1 first more=
+    shift
+    [[ $# -gt 0 ]] || return 0
+    first=$(printf '; %s' "${@:1:3}")
+    [[ $# -le 3 ]] || more=" and $(($# - 3)) more"
+    echo "bench.sh: $# $what: ${first:2}$more" >&2
+    [[ $status -gt 1 ]] || status=1
+}
+
+complain_of_the_result() {
+    local names
+    complain "measurements failed" "${failures[@]}"
+    mapfile -t names < <(jq -r -L "$root/scripts" 'include "bench"; unmeasured[]' "$json")
+    complain "rows were not measured" "${names[@]}"
+}
+
+compare_with_baseline() {
+    local names
+    echo
+    run "$programs/blkbench" diff "$scratch/baseline.json" "$json" || status=$?
+    # shellcheck disable=SC2016 # jq's variables
+    mapfile -t names < <(jq -r -L "$root/scripts" --slurpfile earlier "$scratch/baseline.json" \
+        'include "bench"; lost_ratios($earlier[0]; $ARGS.positional)[]' "$json" --args "${groups[@]}")
+    complain "ratios of $against are missing now" "${names[@]}"
 }
 
 quick=
@@ -269,6 +323,8 @@ disk=/var/tmp
 tmpfs=/dev/shm
 json=
 against=
+failures=()
+status=0
 parse_arguments "$@"
 
 slice_ms=1000
@@ -287,12 +343,13 @@ if [[ -z $json ]]; then
 fi
 [[ -d $(dirname "$json") && -w $(dirname "$json") && ! -d $json ]] || die "cannot write $json"
 
-"$root/scripts/setup.sh" build test bench
-select_groups
-make_places
 scratch=$(mktemp -d)
 temporary+=("$scratch")
-: >"$scratch/fio.errors"
+command -v jq >/dev/null || "$root/scripts/setup.sh" build test bench
+select_groups
+[[ -z $against ]] || take_baseline
+"$root/scripts/setup.sh" build test bench
+make_places
 
 use_ccache
 cd "$root"
@@ -304,7 +361,6 @@ build >"$scratch/build.log" 2>&1 || {
 measure_all
 write_result
 print_result
-if [[ -n $against ]]; then
-    echo
-    run "$programs/blkbench" diff "$against" "$json"
-fi
+complain_of_the_result
+[[ -z $against ]] || compare_with_baseline
+exit "$status"

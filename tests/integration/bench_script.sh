@@ -134,6 +134,97 @@ refusals() {
     expect_refused "cannot write $dir/none/run.json" "${bench[@]}" --json "$dir/none/run.json"
     expect_exit 0 "${bench[@]}" --help
     grep -q -- '--against FILE' "$out" || fail "no help"
+    grep -q '^Exit status' "$out" || fail "no exit status in the help"
+    expect_refused "$table: not a run of bench.sh" "${bench[@]}" --against "$table"
+    (cd "$root/bench" && expect_refused "no group named '*'" "${bench[@]}" --only '*' && exit "$failures") || fail "--only '*'"
+    expect_refused "no group named 'tmp'" "${bench[@]}" --only disk,tmp
+    expect_refused "no group named ''" "${bench[@]}" --only disk,,tmpfs
+}
+
+# --- the whole script, with programs that measure nothing ---
+
+# stub FILE: a program with the text from stdin.
+stub() {
+    mkdir -p "$(dirname "$1")"
+    (echo '#!/bin/bash' && cat) >"$1"
+    chmod +x "$1"
+}
+
+# A checkout of which the programs print files from $dir, or fail if there is none; `once` makes the next one fail.
+make_stubs() {
+    mkdir -p "$dir/tree/scripts" "$dir/tree/bench" "$dir/here/images"
+    cp "$root"/scripts/{bench.sh,bench.jq,lib.sh} "$dir/tree/scripts"
+    cat >"$dir/tree/bench/rows.json" <<'JSON'
+{"programs": {"one": "one"}, "places": ["disk", "tmpfs"], "workloads": {"w": {"rw": "write", "bs": "4k"}},
+ "rows": [{"name": "a / b", "group": "one", "unit": "ratio", "better": "higher", "gate": 1, "value": ["/", "a", "b"]},
+          {"name": "plain / fio", "group": "image", "unit": "ratio", "better": "higher", "gate": 1,
+           "value": ["/", "plain.bytes_per_s", "fio.bytes_per_s"]}]}
+JSON
+    stub "$dir/tree/scripts/setup.sh" </dev/null
+    stub "$dir/stubs/cmake" </dev/null
+    stub "$dir/stubs/df" <<<'echo Avail; echo 1000'
+    stub "$dir/stubs/fio" <<<"echo a word of fio >&2; cat '$dir/fio.json'"
+    stub "$dir/tree/build/release/bin/one" <<<"! rm '$dir/once' 2>/dev/null && cat '$dir/one.json'"
+    stub "$dir/tree/build/release/bin/blkbench" <<<"[[ \$1 == compare ]] || exec '$bin/blkbench' \"\$@\"; cat '$dir/compare.json'"
+    echo '{"jobs": [{"read": {"bw_bytes": 0}, "write": {"bw_bytes": 2}}]}' >"$dir/fio.json"
+    echo '{"controls": {}, "paths": [{"path": "plain", "bytes_per_s": 2, "host_cpu_s_per_gib": null}]}' >"$dir/compare.json"
+    ratio 2
+}
+
+# ratio A_TO_B: what the program `one` measures from now on.
+ratio() {
+    echo "{\"benchmarks\": [{\"name\": \"a\", \"items_per_second\": 1}, {\"name\": \"b\", \"items_per_second\": $1}]}" >"$dir/one.json"
+}
+
+# with_stubs STATUS OPTION...: from a directory of its own.
+with_stubs() {
+    local expected=$1 status=0
+    shift
+    (cd "$dir/here" && PATH=$dir/stubs:$PATH "$dir/tree/scripts/bench.sh" --quick "$@") >"$out" 2>"$dir/stderr" || status=$?
+    [[ $status == "$expected" ]] || fail "exit $status, expected $expected: $* ($(cat "$out" "$dir/stderr"))"
+}
+
+says() {
+    grep -qxF -- "$1" "$out" || fail "stdout does not say '$1': $(cat "$out")"
+}
+
+baselines() {
+    with_stubs 0 --only one,one,one --json run.json
+    says "rows: 1 met, 0 missed, 0 undecided, 0 reported, 0 not measured"
+    expect_equal "rounds of a group named three times" "$(grep -c 'round . of 5, one' "$dir/stderr")" 5
+    [[ -s $dir/here/run.json ]] || fail "--json run.json is not in the directory of the caller"
+    cp "$dir/here/run.json" "$dir/here/kept.json"
+    ratio 1
+    with_stubs 1 --only one --json run.json --against run.json
+    expect_says "1 of 1 ratios got worse beyond the spread, the first: a / b"
+    with_stubs 0 --only one --json run.json --against run.json
+    ratio 2
+}
+
+failing_programs() {
+    local all=(--only "one,tmpfs" --tmpfs images --json run.json)
+    with_stubs 0 "${all[@]}" --against kept.json
+    cp "$dir/here/run.json" "$dir/here/kept.json"
+    [[ -z $(ls "$dir/here/images") ]] || fail "left in --tmpfs: $(ls "$dir/here/images")"
+
+    touch "$dir/once"
+    with_stubs 1 --only one
+    expect_says "1 measurements failed: one in round 1"
+    says "rows: 0 met, 0 missed, 1 undecided, 0 reported, 0 not measured"
+
+    mv "$dir/one.json" "$dir/gone.json"
+    with_stubs 1 "${all[@]}" --against kept.json
+    expect_says "one.json: No such file or directory"
+    expect_says "5 measurements failed: one in round 1; one in round 2; one in round 3 and 2 more"
+    expect_says "1 rows were not measured: a / b"
+    expect_says "1 ratios of $dir/here/kept.json are missing now: a / b"
+    says "rows: 1 met, 0 missed, 0 undecided, 0 reported, 1 not measured"
+    with_stubs 0 --only tmpfs --tmpfs images --against kept.json # of a group that was not asked for nothing is missing
+
+    mv "$dir/compare.json" "$dir/gone.json"
+    with_stubs 1 --only tmpfs --tmpfs images
+    expect_says "compare.json: No such file or directory"
+    grep -q 'a word of fio' "$dir/stderr" && fail "says of blkbench what fio said"
 }
 
 rows_fit
@@ -141,4 +232,7 @@ order
 page_has_the_rows
 arithmetic
 refusals
+make_stubs
+baselines
+failing_programs
 finish
