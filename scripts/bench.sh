@@ -26,7 +26,7 @@ programs=$root/build/release/bin
 image_size=256m
 depth=32
 
-usage() { sed -n '3,20{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,19{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 temporary=()
 
@@ -60,7 +60,7 @@ print_rows() {
 
 print_markdown() {
     [[ -r $1 ]] || die "cannot read $1"
-    jq -r -L "$root/scripts" 'include "bench"; if .schema == "blkcrypto.bench" then markdown else error("not a run of bench.sh") end' "$1" ||
+    jq -r -L "$root/scripts" 'include "bench"; if .schema == "blkcrypto.bench" then markdown else error("not a run of bench.sh") end' "$1" 2>/dev/null ||
         die "$1: not a run of bench.sh"
 }
 
