@@ -27,7 +27,7 @@ struct control_figures {
     spread memcpy_gb_per_s;                // a block, from cache to cache if it fits there
     std::optional<spread> cipher_gb_per_s; // as many blocks in turn as are in flight, to one; nothing: the
                                            // mode has no implementation
-    spread null_device_mbios_per_s; // plain writes of a block each, through a submit_queue; 10^6
+    spread null_device_mbios_per_s;        // plain writes of a block each, through a submit_queue; 10^6
 };
 
 /// On the calling thread, whose env `e` is; takes about half a second. program_error, exit code 1: no memory.

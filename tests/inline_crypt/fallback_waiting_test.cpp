@@ -189,7 +189,7 @@ TEST_CASE("a queue that was woken for the reserve and found memory of its own pa
     with_own->submit(three_pages->request);
     with_own->poll(); // its own page, the reserve, then it waits
     stack.queue->submit(waiting->request);
-    stack.queue->poll();  // waits behind it
+    stack.queue->poll(); // waits behind it
     REQUIRE(stack.device.held() == 2);
     stack.device.complete_all_held(); // both pages come free in one poll
     for (int polls = 0; polls < 10; ++polls) {
