@@ -16,6 +16,7 @@ using json = nlohmann::json;
 constexpr unsigned known_version = 1;
 constexpr double mib = 1024 * 1024;
 constexpr double ns_per_us = 1000;
+constexpr unsigned rounds_min = 5;
 
 // What is wrong with the text; caught in parse_stored_run().
 struct malformed {
@@ -74,6 +75,14 @@ std::string fact_text(const json& value) {
     if (text.size() > stored_run::name_bytes_max || !can_be_shown(text))
         return "something that cannot be shown";
     return text;
+}
+
+// Quartiles of less are no spread: with one round any difference would be beyond it.
+void check_rounds(const json& options) {
+    const json& rounds = field(options, "rounds");
+    if (rounds.is_number() && rounds.get<double>() < rounds_min)
+        throw malformed{
+            fmt::format("{} rounds, of which no spread can be told: it takes {}", rounds.dump(), rounds_min)};
 }
 
 // Those that are there: an older run may lack some.
@@ -145,6 +154,7 @@ void add_compare(stored_run& run, const json& document) {
         "mode",       "keys", "engine_threads", "engine",   "decrypt_workers", "nomerges"};
     constexpr std::array<std::string_view, 5> told{"rounds", "runtime_s", "implementation", "engine_keyslots",
                                                    "image_io"};
+    check_rounds(field(document, "options"));
     add_facts(run.workload, field(document, "options"), same);
     add_facts(run.setting, field(document, "options"), told);
     for (const json& path : list_of(document, "paths")) {
@@ -169,6 +179,7 @@ better_when better_of(const json& row) {
 
 void add_bench(stored_run& run, const json& document) {
     constexpr std::array<std::string_view, 3> told{"rounds", "slice_ms", "disk"};
+    check_rounds(field(document, "options"));
     add_facts(run.setting, field(document, "options"), told);
     for (const json& row : list_of(document, "rows")) {
         const std::string name = text_of(row, "name");

@@ -56,6 +56,15 @@ bool contains(const std::string& text, std::string_view part) {
 
 } // namespace
 
+TEST_CASE("a run of fewer than five rounds has no spread, and is refused") {
+    for (const char* rounds : {"0", "1", "4", "-1"})
+        CHECK(
+            contains(why_refused(compare_run{.more_options = fmt::format(", \"rounds\": {}", rounds)}.text()),
+                     fmt::format("{} rounds", rounds)));
+    for (const char* rounds : {"5", "9"})
+        parsed(compare_run{.more_options = fmt::format(", \"rounds\": {}", rounds)}.text());
+}
+
 TEST_CASE("a figure has moved only if its medians differ and its quartile ranges do not overlap") {
     const spread before{10, 9, 11};
     CHECK(judge(before, {12, 11.5, 13}, better_when::higher) == figure_verdict::better);
