@@ -13,8 +13,7 @@ class idle_cipher final : public skcipher {
     std::error_code setkey(bytes_view) noexcept override { return {}; }
 
   private:
-    void crypt_units(cipher_direction, const uint256&, data_unit_size, const cipher_segment&,
-                     cipher_lane&) const noexcept override {}
+    void crypt_units(cipher_direction, const unit_run&, cipher_lane&) const noexcept override {}
 };
 
 class idle_slots final : public crypto_ll_ops {

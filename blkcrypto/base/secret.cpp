@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/base/secret.hpp"
 
+#include "blkcrypto/base/secret_cells.hpp"
+
 #include <cerrno>
 #include <cstring>
-#include <mutex>
-#include <new>
-#include <sys/mman.h>
 #include <utility>
 
 namespace blkcrypto {
@@ -59,53 +58,9 @@ void wipe_vector_registers() noexcept {}
 
 namespace {
 
-// Cells of one size, cut from chunks that are mapped for secrets only. Chunks are kept for the life of the
-// process: a key that comes and goes costs no system call. A free cell holds nothing but the link to the
-// next.
-class secret_cells {
-  public:
-    std::byte* take() {
-        const std::lock_guard lock(mutex_);
-        if (free_ == nullptr && !map_chunk())
-            return nullptr;
-        cell* taken = std::exchange(free_, free_->next);
-        taken->next = nullptr;
-        return reinterpret_cast<std::byte*>(taken);
-    }
-
-    void give_back(std::byte* memory) noexcept {
-        zeroize({memory, secret::capacity});
-        const std::lock_guard lock(mutex_);
-        free_ = new (memory) cell{free_};
-    }
-
-  private:
-    struct cell {
-        cell* next;
-    };
-    static constexpr std::size_t chunk_bytes = 64 * 1024;
-    static_assert(chunk_bytes % secret::capacity == 0 && sizeof(cell) <= secret::capacity);
-
-    bool map_chunk() {
-        void* chunk = mmap(nullptr, chunk_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (chunk == MAP_FAILED)
-            return false;
-        madvise(chunk, chunk_bytes, MADV_DONTDUMP);
-        // Best effort: the limit is often small, and io_uring's registered buffers count against it too.
-        (void)mlock(chunk, chunk_bytes);
-        auto* bytes = static_cast<std::byte*>(chunk);
-        for (std::size_t at = chunk_bytes; at != 0; at -= secret::capacity)
-            free_ = new (bytes + at - secret::capacity) cell{free_};
-        return true;
-    }
-
-    std::mutex mutex_;
-    cell* free_ = nullptr;
-};
-
 // Never destroyed: secrets in static objects may outlive any other static.
 secret_cells& cells() {
-    static auto* instance = new secret_cells;
+    static auto* instance = new secret_cells(secret::capacity, secret_cells::locking::locked);
     return *instance;
 }
 

@@ -3,13 +3,13 @@
 
 #include "blkcrypto/base/log.hpp"
 #include "blkcrypto/base/secret.hpp"
+#include "blkcrypto/cipher/xts_key.hpp"
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <utility>
 
@@ -55,8 +55,9 @@ class aes_xts_openssl final : public skcipher {
     aes_xts_openssl(std::vector<evp_lane>&& lanes, secret&& key) noexcept
         : lanes_(std::move(lanes)), key_(std::move(key)) {}
 
-    void crypt_units(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
-                     const cipher_segment& units, cipher_lane& lane) const noexcept override;
+    void crypt_units(cipher_direction direction, const unit_run& run,
+                     cipher_lane& lane) const noexcept override;
+    EVP_CIPHER_CTX* keyed_context(evp_lane& lane, cipher_direction direction) const noexcept;
     void rekey(evp_lane& lane, std::size_t direction) const noexcept;
 
     mutable std::vector<evp_lane> lanes_;
@@ -107,9 +108,8 @@ result<std::unique_ptr<skcipher>> aes_xts_openssl::make(unsigned lane_count) {
 }
 
 std::error_code aes_xts_openssl::setkey(bytes_view key) noexcept {
-    constexpr std::size_t half = key_bytes / 2;
-    if (key.size() != key_bytes || CRYPTO_memcmp(key.data(), key.data() + half, half) == 0)
-        return make_error(EINVAL);
+    if (const std::error_code refused = check_xts_key(key, key_bytes); refused)
+        return refused;
     std::memcpy(key_.writable().data(), key.data(), key.size());
     has_key_ = true;
     for (auto& lane : lanes_)
@@ -127,28 +127,35 @@ void aes_xts_openssl::rekey(evp_lane& lane, std::size_t direction) const noexcep
     wipe_vector_registers();
 }
 
-void aes_xts_openssl::crypt_units(cipher_direction direction, const uint256& first_iv,
-                                  data_unit_size unit_size, const cipher_segment& units,
+EVP_CIPHER_CTX* aes_xts_openssl::keyed_context(evp_lane& lane, cipher_direction direction) const noexcept {
+    const auto which = static_cast<std::size_t>(direction);
+    if (!lane.keyed[which])
+        rekey(lane, which);
+    return lane.contexts[which].get();
+}
+
+void crypt_unit(EVP_CIPHER_CTX* context, const uint256& iv, const std::byte* source, std::byte* target,
+                std::size_t bytes) noexcept {
+    const auto iv_bytes = iv.little_endian();
+    int written = 0;
+    require(EVP_CipherInit_ex(context, nullptr, nullptr, nullptr,
+                              reinterpret_cast<const unsigned char*>(iv_bytes.data()), -1));
+    require(EVP_CipherUpdate(context, reinterpret_cast<unsigned char*>(target), &written,
+                             reinterpret_cast<const unsigned char*>(source), static_cast<int>(bytes)));
+}
+
+void aes_xts_openssl::crypt_units(cipher_direction direction, const unit_run& run,
                                   cipher_lane& lane) const noexcept {
     if (!has_key_)
         fatal("crypt with a tfm that has no key");
     evp_lane& mine = lanes_[lane.index() % lanes_.size()];
     const lane_guard guard(mine);
-    const auto which = static_cast<std::size_t>(direction);
-    if (!mine.keyed[which])
-        rekey(mine, which);
-    auto* context = mine.contexts[which].get();
-    const auto* source = reinterpret_cast<const unsigned char*>(units.source);
-    auto* target = reinterpret_cast<unsigned char*>(units.target);
-    const int unit_bytes = static_cast<int>(unit_size.bytes());
-    uint256 iv = first_iv;
-    for (std::size_t done = 0; done < units.length_bytes; done += unit_size.bytes(), iv.add(1)) {
-        const auto iv_bytes = iv.little_endian();
-        int written = 0;
-        require(EVP_CipherInit_ex(context, nullptr, nullptr, nullptr,
-                                  reinterpret_cast<const unsigned char*>(iv_bytes.data()), -1));
-        require(EVP_CipherUpdate(context, target + done, &written, source + done, unit_bytes));
-    }
+    EVP_CIPHER_CTX* context = keyed_context(mine, direction);
+    const std::size_t unit_bytes = run.unit_size.bytes();
+    iv_sequence next = run.ivs;
+    for (const auto& segment : run.segments)
+        for (std::size_t at = 0; at < segment.length_bytes; at += unit_bytes, next.skip(1))
+            crypt_unit(context, next.first, segment.source + at, segment.target + at, unit_bytes);
 }
 
 } // namespace

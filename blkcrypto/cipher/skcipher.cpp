@@ -3,6 +3,7 @@
 
 #include "blkcrypto/base/log.hpp"
 #include "blkcrypto/cipher/aes_xts_openssl.hpp"
+#include "blkcrypto/cipher/aes_xts_vector.hpp"
 #include "blkcrypto/cipher/selection.hpp"
 
 #include <algorithm>
@@ -16,8 +17,25 @@
 namespace blkcrypto {
 namespace {
 
-constexpr std::array implementations{
-    skcipher_implementation{crypto_mode::aes_256_xts, "aes_xts_openssl", &make_aes_xts_openssl},
+using enum cpu_feature;
+
+constexpr std::array implementations {
+#if defined(BLKCRYPTO_VECTOR_CIPHERS)
+    skcipher_implementation{
+        .mode = crypto_mode::aes_256_xts,
+        .name = "aes_xts_vaes_avx512",
+        .make = &make_aes_xts_vaes_avx512,
+        .needs = {ssse3, sse4_1, aes, pclmulqdq, avx, avx2, vaes, vpclmulqdq, avx512f, avx512bw, avx512vl}},
+        skcipher_implementation{.mode = crypto_mode::aes_256_xts,
+                                .name = "aes_xts_vaes_avx2",
+                                .make = &make_aes_xts_vaes_avx2,
+                                .needs = {ssse3, sse4_1, aes, pclmulqdq, avx, avx2, vaes, vpclmulqdq}},
+        skcipher_implementation{.mode = crypto_mode::aes_256_xts,
+                                .name = "aes_xts_aesni_avx",
+                                .make = &make_aes_xts_aesni_avx,
+                                .needs = {ssse3, sse4_1, aes, pclmulqdq, avx}},
+#endif
+        skcipher_implementation{crypto_mode::aes_256_xts, "aes_xts_openssl", &make_aes_xts_openssl},
 };
 
 // What was found out for each mode; nothing while memory was short.
@@ -49,8 +67,9 @@ class selection {
 
     const skcipher_implementation* first_that_works(std::span<const skcipher_implementation> among,
                                                     crypto_mode mode) const {
+        const cpu_feature_set features = cpu_features().without(override_.features_disabled);
         for (const auto& implementation : among) {
-            if (implementation.mode != mode)
+            if (implementation.mode != mode || !features.contains(implementation.needs))
                 continue;
             if (override_.passes(implementation))
                 return &implementation;
@@ -69,16 +88,35 @@ selection& selected() {
     return all;
 }
 
-// Walks the segments and hands whole units on, in runs as long as a segment holds; a unit that continues in
-// the next segment goes through the lane's scratch memory.
+// Walks the segments and hands whole units on, in runs as long as segments hold; a unit that continues in the
+// next segment goes through the lane's scratch memory.
 class segment_walk {
   public:
-    explicit segment_walk(std::span<const cipher_segment> segments) noexcept : segments_(segments) {}
+    segment_walk(std::span<const cipher_segment> segments, data_unit_size unit_size) noexcept
+        : segments_(segments), unit_size_(unit_size) {}
 
     bool at_end() noexcept {
         while (!segments_.empty() && done_ == segments_.front().length_bytes)
             next_segment();
         return segments_.empty();
+    }
+
+    /// From where the walk is: the segments up to the first one that is not whole units. Empty if that is
+    /// here.
+    std::span<const cipher_segment> take_whole_segments() noexcept {
+        if (done_ != 0)
+            return {};
+        const auto ragged = std::ranges::find_if_not(
+            segments_, [this](const auto& s) { return unit_size_.divides(s.length_bytes); });
+        const auto whole = segments_.first(static_cast<std::size_t>(ragged - segments_.begin()));
+        segments_ = segments_.subspan(whole.size());
+        return whole;
+    }
+
+    /// The whole units at the beginning of the current segment: none, if it ends before.
+    cipher_segment take_whole_units() noexcept {
+        const std::size_t left = segments_.front().length_bytes - done_;
+        return take(left & ~std::size_t{unit_size_.bytes() - 1});
     }
 
     /// The rest of the current segment, cut to `length_bytes` at most.
@@ -92,8 +130,6 @@ class segment_walk {
         return taken;
     }
 
-    std::size_t left_in_segment() const noexcept { return segments_.front().length_bytes - done_; }
-
   private:
     void next_segment() noexcept {
         segments_ = segments_.subspan(1);
@@ -101,7 +137,8 @@ class segment_walk {
     }
 
     std::span<const cipher_segment> segments_;
-    std::size_t done_ = 0;
+    data_unit_size unit_size_;
+    std::size_t done_ = 0; // of the first of segments_
 };
 
 void gather(segment_walk walk, bytes_span unit) noexcept {
@@ -122,24 +159,36 @@ void scatter(segment_walk& walk, bytes_view unit) noexcept {
 
 } // namespace
 
-void skcipher::crypt(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
+void skcipher::crypt(cipher_direction direction, const iv_sequence& ivs, data_unit_size unit_size,
                      std::span<const cipher_segment> segments, cipher_lane& lane) const noexcept {
-    if (segments.size() == 1 && segments[0].length_bytes != 0 && unit_size.divides(segments[0].length_bytes))
-        return crypt_units(direction, first_iv, unit_size, segments[0], lane); // as nearly always
-    uint256 iv = first_iv;
-    segment_walk walk(segments);
+    if (segments.size() == 1 && segments[0].length_bytes != 0 &&
+        unit_size.divides(segments[0].length_bytes)) // as nearly always
+        return crypt_units(direction,
+                           {ivs, unit_size, unit_size.units_in(segments[0].length_bytes), segments}, lane);
+    iv_sequence next = ivs;
+    // False if there is not one unit in them.
+    const auto crypt_whole = [&](std::span<const cipher_segment> whole) {
+        std::uint64_t bytes = 0;
+        for (const auto& segment : whole)
+            bytes += segment.length_bytes;
+        const std::uint64_t units = unit_size.units_in(bytes);
+        if (units != 0)
+            crypt_units(direction, {next, unit_size, units, whole}, lane);
+        next.skip(units);
+        return units != 0;
+    };
+    segment_walk walk(segments, unit_size);
     while (!walk.at_end()) {
-        const std::size_t whole = walk.left_in_segment() & ~std::size_t{unit_size.bytes() - 1};
-        if (whole != 0) {
-            crypt_units(direction, iv, unit_size, walk.take(whole), lane);
-            iv.add(unit_size.units_in(whole));
+        if (crypt_whole(walk.take_whole_segments()) || walk.at_end())
             continue;
-        }
+        const cipher_segment whole = walk.take_whole_units();
+        if (crypt_whole({&whole, 1}))
+            continue;
         const bytes_span unit = lane.scratch().first(unit_size.bytes());
+        const cipher_segment in_place{unit.data(), unit.data(), unit.size()};
         gather(walk, unit);
-        crypt_units(direction, iv, unit_size, {unit.data(), unit.data(), unit.size()}, lane);
+        crypt_whole({&in_place, 1});
         scatter(walk, unit);
-        iv.add(1);
     }
 }
 

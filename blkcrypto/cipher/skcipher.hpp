@@ -3,18 +3,18 @@
 // A tfm: one instance of a length-preserving cipher, which can be given a key. Once keyed it is const and any
 // number of threads may use it at once; setkey() is for a moment when nobody does.
 //
-// All data units of a call are consecutive: unit i is encrypted under the IV `first_iv` + i, a 256-bit
-// integer of which the cipher uses the first iv_size_bytes in little-endian order (a DUN becomes an IV in
-// exactly this way).
+// All data units of a call are consecutive: each has the next IV of a sequence, a 256-bit integer of which
+// the cipher uses the first iv_size_bytes in little-endian order (a DUN becomes an IV in exactly this way).
 //
 // Who calls it: whoever holds a keyed tfm of a keyslot or a pool. Which implementation is behind it is chosen
 // once per mode, newest first, the first that this CPU can run and that passes its self-test.
 
 #include "blkcrypto/base/bytes.hpp"
 #include "blkcrypto/base/result.hpp"
-#include "blkcrypto/base/uint256.hpp"
 #include "blkcrypto/base/units.hpp"
+#include "blkcrypto/cipher/cpu_features.hpp"
 #include "blkcrypto/cipher/crypto_mode.hpp"
+#include "blkcrypto/cipher/iv_sequence.hpp"
 
 #include <memory>
 #include <span>
@@ -28,6 +28,14 @@ struct cipher_segment {
     const std::byte* source;
     std::byte* target;
     std::size_t length_bytes;
+};
+
+/// Consecutive data units, as an implementation is given them.
+struct unit_run {
+    const iv_sequence& ivs;
+    data_unit_size unit_size;
+    std::uint64_t units;                      // in all segments together, at least one
+    std::span<const cipher_segment> segments; // each is a whole number of units, which may be none
 };
 
 enum class cipher_direction : std::uint8_t { encrypt, decrypt };
@@ -58,13 +66,12 @@ class skcipher {
 
     /// Crypts all segments as one run of whole data units; a unit may continue in the next segment. Cannot
     /// fail: the tfm is keyed and the lengths add up to whole units, or the process ends.
-    void crypt(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
+    void crypt(cipher_direction direction, const iv_sequence& ivs, data_unit_size unit_size,
                std::span<const cipher_segment> segments, cipher_lane& lane) const noexcept;
 
   protected:
-    /// `length_bytes` is a whole number of units, at least one.
-    virtual void crypt_units(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
-                             const cipher_segment& units, cipher_lane& lane) const noexcept = 0;
+    virtual void crypt_units(cipher_direction direction, const unit_run& run,
+                             cipher_lane& lane) const noexcept = 0;
 };
 
 /// One way to do one mode.
@@ -74,6 +81,7 @@ struct skcipher_implementation {
     /// `lanes`: how many threads are expected to use the tfm at once; more are correct, but may wait for each
     /// other.
     result<std::unique_ptr<skcipher>> (*make)(unsigned lanes);
+    cpu_feature_set needs = {}; // where the processor lacks one it is passed over
 };
 
 /// All that this build has, newest first within a mode.

@@ -22,18 +22,19 @@ class flawed_cipher final : public skcipher {
     }
 
   private:
-    void crypt_units(cipher_direction direction, const uint256& first_iv, data_unit_size unit_size,
-                     const cipher_segment& units, cipher_lane& lane) const noexcept override {
+    void crypt_units(cipher_direction direction, const unit_run& run,
+                     cipher_lane& lane) const noexcept override {
         if (flaw_ == flaw::decrypts_nothing && direction == cipher_direction::decrypt)
             return;
+        const cipher_segment& units = run.segments.front();
         const std::size_t step =
-            flaw_ == flaw::same_iv_for_all_units ? unit_size.bytes() : units.length_bytes;
+            flaw_ == flaw::same_iv_for_all_units ? run.unit_size.bytes() : units.length_bytes;
         for (std::size_t at = 0; at < units.length_bytes; at += step) {
             const cipher_segment part{units.source + at, units.target + at, step};
-            right_->crypt(direction, first_iv, unit_size, {&part, 1}, lane);
+            right_->crypt(direction, run.ivs, run.unit_size, {&part, 1}, lane);
         }
         if (flaw_ == flaw::one_bit)
-            units.target[units.length_bytes - unit_size.bytes() - 1] ^= std::byte{1};
+            units.target[units.length_bytes - run.unit_size.bytes() - 1] ^= std::byte{1};
     }
 
     std::unique_ptr<skcipher> right_;

@@ -46,12 +46,14 @@ class stand_in_cipher final : public skcipher {
     bytes_view key() const noexcept { return bytes_view(key_).first(size_); }
 
   private:
-    void crypt_units(cipher_direction, const uint256& first_iv, data_unit_size unit_size,
-                     const cipher_segment& units, cipher_lane&) const noexcept override {
-        uint256 iv = first_iv;
-        std::memmove(units.target, units.source, units.length_bytes);
-        for (std::size_t at = 0; at < units.length_bytes; at += unit_size.bytes(), iv.add(1))
-            stand_in_crypt(key(), iv, {units.target + at, unit_size.bytes()});
+    void crypt_units(cipher_direction, const unit_run& run, cipher_lane&) const noexcept override {
+        iv_sequence next = run.ivs;
+        const std::size_t unit_bytes = run.unit_size.bytes();
+        for (const auto& segment : run.segments) {
+            std::memmove(segment.target, segment.source, segment.length_bytes);
+            for (std::size_t at = 0; at < segment.length_bytes; at += unit_bytes, next.skip(1))
+                stand_in_crypt(key(), next.first, {segment.target + at, unit_bytes});
+        }
     }
 
     std::array<std::byte, 64> key_{};
