@@ -58,4 +58,8 @@ result<std::unique_ptr<skcipher>> make_aes_xts_aesni_avx(unsigned) {
     return make_aes_xts_vector(kernels);
 }
 
+void run_bare_aes_256_aesni_avx(std::uint64_t bytes) noexcept {
+    run_bare_rounds(bytes);
+}
+
 } // namespace blkcrypto

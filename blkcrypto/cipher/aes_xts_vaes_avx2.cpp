@@ -65,4 +65,8 @@ result<std::unique_ptr<skcipher>> make_aes_xts_vaes_avx2(unsigned) {
     return make_aes_xts_vector(kernels);
 }
 
+void run_bare_aes_256_vaes_avx2(std::uint64_t bytes) noexcept {
+    run_bare_rounds(bytes);
+}
+
 } // namespace blkcrypto

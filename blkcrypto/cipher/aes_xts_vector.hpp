@@ -20,13 +20,18 @@ struct aes_xts_kernels {
 /// `kernels` outlives the tfm. ENOMEM.
 result<std::unique_ptr<skcipher>> make_aes_xts_vector(const aes_xts_kernels& kernels);
 
-// For the table in skcipher.cpp; lanes do not matter. ENOMEM.
+// For the table in skcipher.cpp, each with its bare rounds. The number of lanes does not matter. ENOMEM.
 
-/// Needs avx512f, avx512bw, avx512vl, vaes, vpclmulqdq.
+/// 512-bit vectors: avx512f, avx512bw, avx512vl, vaes, vpclmulqdq.
 result<std::unique_ptr<skcipher>> make_aes_xts_vaes_avx512(unsigned lanes);
-/// Needs avx2, vaes, vpclmulqdq: 256-bit vectors, for processors without AVX-512.
+void run_bare_aes_256_vaes_avx512(std::uint64_t bytes) noexcept;
+
+/// 256-bit vectors, for processors without AVX-512: avx2, vaes, vpclmulqdq.
 result<std::unique_ptr<skcipher>> make_aes_xts_vaes_avx2(unsigned lanes);
-/// Needs avx, aes, pclmulqdq: one block at a time in each register, for processors without VAES.
+void run_bare_aes_256_vaes_avx2(std::uint64_t bytes) noexcept;
+
+/// 128-bit vectors, for processors without VAES: avx, aes, pclmulqdq.
 result<std::unique_ptr<skcipher>> make_aes_xts_aesni_avx(unsigned lanes);
+void run_bare_aes_256_aesni_avx(std::uint64_t bytes) noexcept;
 
 } // namespace blkcrypto

@@ -44,6 +44,10 @@ class cpu_feature_set {
         rest.bits_ = bits_ & ~others.bits_;
         return rest;
     }
+    constexpr cpu_feature_set operator|(cpu_feature_set others) const {
+        others.bits_ |= bits_;
+        return others;
+    }
     constexpr bool operator==(const cpu_feature_set&) const = default;
 
   private:

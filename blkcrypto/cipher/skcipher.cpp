@@ -18,25 +18,22 @@ namespace blkcrypto {
 namespace {
 
 using enum cpu_feature;
+using enum crypto_mode;
 
-constexpr std::array implementations {
+constexpr cpu_feature_set aesni_avx{ssse3, sse4_1, aes, pclmulqdq, avx};
+constexpr cpu_feature_set vaes_avx2 = aesni_avx | cpu_feature_set{avx2, vaes, vpclmulqdq};
+constexpr cpu_feature_set vaes_avx512 = vaes_avx2 | cpu_feature_set{avx512f, avx512bw, avx512vl};
+
+// clang-format off
+constexpr auto implementations = std::to_array<skcipher_implementation>({
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
-    skcipher_implementation{
-        .mode = crypto_mode::aes_256_xts,
-        .name = "aes_xts_vaes_avx512",
-        .make = &make_aes_xts_vaes_avx512,
-        .needs = {ssse3, sse4_1, aes, pclmulqdq, avx, avx2, vaes, vpclmulqdq, avx512f, avx512bw, avx512vl}},
-        skcipher_implementation{.mode = crypto_mode::aes_256_xts,
-                                .name = "aes_xts_vaes_avx2",
-                                .make = &make_aes_xts_vaes_avx2,
-                                .needs = {ssse3, sse4_1, aes, pclmulqdq, avx, avx2, vaes, vpclmulqdq}},
-        skcipher_implementation{.mode = crypto_mode::aes_256_xts,
-                                .name = "aes_xts_aesni_avx",
-                                .make = &make_aes_xts_aesni_avx,
-                                .needs = {ssse3, sse4_1, aes, pclmulqdq, avx}},
+    {aes_256_xts, "aes_xts_vaes_avx512", &make_aes_xts_vaes_avx512, vaes_avx512, &run_bare_aes_256_vaes_avx512},
+    {aes_256_xts, "aes_xts_vaes_avx2", &make_aes_xts_vaes_avx2, vaes_avx2, &run_bare_aes_256_vaes_avx2},
+    {aes_256_xts, "aes_xts_aesni_avx", &make_aes_xts_aesni_avx, aesni_avx, &run_bare_aes_256_aesni_avx},
 #endif
-        skcipher_implementation{crypto_mode::aes_256_xts, "aes_xts_openssl", &make_aes_xts_openssl},
-};
+    {aes_256_xts, "aes_xts_openssl", &make_aes_xts_openssl},
+});
+// clang-format on
 
 // What was found out for each mode; nothing while memory was short.
 class selection {

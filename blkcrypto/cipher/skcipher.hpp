@@ -82,6 +82,11 @@ struct skcipher_implementation {
     /// other.
     result<std::unique_ptr<skcipher>> (*make)(unsigned lanes);
     cpu_feature_set needs = {}; // where the processor lacks one it is passed over
+    /// What it cannot be faster than: the block cipher's instructions for so many bytes, alone. For
+    /// measurements; null if there is no such code.
+    void (*run_bare_rounds)(std::uint64_t bytes) noexcept = nullptr;
+
+    bool runs_here() const noexcept { return cpu_features().contains(needs); }
 };
 
 /// All that this build has, newest first within a mode.

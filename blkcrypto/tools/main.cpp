@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
     using namespace blkcrypto;
     cli::verb_list verbs;
     verbs.push_back(tools::make_modes_verb());
+    verbs.push_back(tools::make_speed_verb());
     verbs.push_back(tools::make_crypt_verb());
     return cli::run_program("blkcrypto", "The Linux blk-crypto stack in userspace", verbs, argc, argv);
 }

@@ -9,6 +9,9 @@ namespace blkcrypto::tools {
 /// modes: what can be encrypted with, and by which implementation.
 std::unique_ptr<cli::verb> make_modes_verb();
 
+/// speed: how fast each implementation is on this machine.
+std::unique_ptr<cli::verb> make_speed_verb();
+
 /// crypt: a file or stream through the cipher, no device involved.
 std::unique_ptr<cli::verb> make_crypt_verb();
 
