@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What does a call of a cipher cost beside the bytes it crypts, and what does a new key? Each implementation
-// of AES-256-XTS with few units a call, as the block layer has them, and with many; and setkey() beside that
-// of EVP.
+// What does a call of the cipher cost beside the bytes it crypts, what does cold memory, and what does a new
+// key? AES-256-XTS by the implementation that programs get here, beside OpenSSL's:
+//
+//   encrypt, decrypt   from cache to cache: data unit size, bytes a call
+//   cold               blocks from all over the medium, which is larger than caches that one core has, to one
+//                      buffer: what the fallback does with data that nobody has touched for a while
+//   setkey             a key for a tfm that has had one, both directions; EVP's contexts beside it
+//
+// `blkcrypto speed` has all implementations and the limits of the machine.
 
-#include "bench/micro.hpp"
-#include "bench/seeded.hpp"
-#include "blkcrypto/cipher/skcipher.hpp"
+#include "bench/micro_bios.hpp"
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
@@ -16,97 +20,127 @@ namespace {
 constexpr std::uint32_t area_bytes = 64 << 10;
 constexpr unsigned keys_a_look = 64; // at the clock
 
-std::vector<std::byte> make_key(std::uint64_t seed) {
-    std::vector<std::byte> key(find_mode(crypto_mode::aes_256_xts)->key_size_bytes);
-    fill_content(seed, 0, key);
-    return key;
-}
-
-std::unique_ptr<skcipher> make_keyed(const skcipher_implementation& implementation) {
-    auto tfm = implementation.make(1).value();
-    if (tfm->setkey(make_key(1)))
-        throw std::runtime_error("setkey");
+std::unique_ptr<skcipher> make_keyed(bool is_openssl) {
+    const cipher_choice choice(is_openssl);
+    auto tfm = make_skcipher(crypto_mode::aes_256_xts, 1).value();
+    if (tfm->setkey(micro_key_bytes()))
+        std::abort(); // a constant
     return tfm;
 }
 
-// From one area to another, `call_bytes` at a time.
-void run_calls(benchmark::State& state, const skcipher_implementation& implementation,
-               cipher_direction direction, std::uint32_t unit_bytes, std::uint32_t call_bytes) {
-    const auto tfm = make_keyed(implementation);
-    const auto unit = data_unit_size::make(unit_bytes).value();
+struct cipher_case {
+    bool is_openssl;
+    cipher_direction direction;
+    std::uint32_t unit_bytes;
+    std::uint32_t call_bytes;
+};
+
+void run_calls(benchmark::State& state, const cipher_case& now) {
+    const auto tfm = make_keyed(now.is_openssl);
+    const auto unit = data_unit_size::make(now.unit_bytes).value();
     const io_buffers areas = make_touched_buffers(2, area_bytes);
     cipher_lane lane(0);
     for (auto _ : state)
-        for (std::uint32_t at = 0; at < area_bytes; at += call_bytes) {
-            const cipher_segment call{areas[0].data() + at, areas[1].data() + at, call_bytes};
-            tfm->crypt(direction, std::uint64_t{at}, unit, {&call, 1}, lane);
+        for (std::uint32_t at = 0; at < area_bytes; at += now.call_bytes) {
+            const cipher_segment call{areas[0].data() + at, areas[1].data() + at, now.call_bytes};
+            tfm->crypt(now.direction, std::uint64_t{at}, unit, {&call, 1}, lane);
         }
-    count(state, area_bytes / call_bytes, call_bytes);
+    count(state, area_bytes / now.call_bytes, now.call_bytes);
 }
 
-void run_setkey(benchmark::State& state, const skcipher_implementation& implementation) {
-    const auto tfm = make_keyed(implementation);
-    const std::array keys{make_key(2), make_key(3)};
+void run_cold(benchmark::State& state, bool is_openssl, std::uint32_t block_bytes) {
+    const auto tfm = make_keyed(is_openssl);
+    const io_buffers target = make_touched_buffers(1, block_bytes);
+    block_walk walk(medium_bytes, block_bytes, block_order::random);
+    cipher_lane lane(0);
+    for (auto _ : state)
+        for (unsigned i = 0; i < batch; ++i) {
+            const std::uint64_t offset = walk.next();
+            const cipher_segment block{medium().data() + offset, target[0].data(), block_bytes};
+            tfm->crypt(cipher_direction::encrypt, offset, micro_unit_size(), {&block, 1}, lane);
+        }
+    count(state, batch, block_bytes);
+}
+
+void run_setkey(benchmark::State& state, bool is_openssl) {
+    const auto tfm = make_keyed(is_openssl);
+    const std::array keys{micro_key_bytes(1), micro_key_bytes(2)};
+    bool accepted = true;
     for (auto _ : state)
         for (unsigned i = 0; i < keys_a_look; ++i)
-            if (tfm->setkey(keys[i % 2]))
-                state.SkipWithError("setkey");
+            accepted = !tfm->setkey(keys[i % 2]) && accepted;
+    if (!accepted)
+        state.SkipWithError("setkey");
     count(state, keys_a_look);
 }
 
-// A new key for a context that has had one, as a keyslot is programmed: `directions` contexts of it.
+// EVP alone: a context for each direction, each of which has had a key.
 void run_evp_setkey(benchmark::State& state, unsigned directions) {
     struct context_deleter {
         void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
     };
-    const std::array keys{make_key(2), make_key(3)};
-    const auto bytes_of = [&](unsigned i) {
-        return reinterpret_cast<const unsigned char*>(keys[i % 2].data());
-    };
+    const std::array keys{micro_key_bytes(1), micro_key_bytes(2)};
     std::array<std::unique_ptr<EVP_CIPHER_CTX, context_deleter>, 2> contexts;
-    bool works = true;
+    bool accepted = true;
+    const auto set_key = [&](unsigned direction, const EVP_CIPHER* cipher, unsigned key, int encrypts) {
+        const auto* bytes = reinterpret_cast<const unsigned char*>(keys[key % 2].data());
+        accepted =
+            EVP_CipherInit_ex(contexts[direction].get(), cipher, nullptr, bytes, nullptr, encrypts) == 1 &&
+            accepted;
+    };
     for (unsigned i = 0; i < directions; ++i) {
         contexts[i].reset(EVP_CIPHER_CTX_new());
-        works &= EVP_CipherInit_ex(contexts[i].get(), EVP_aes_256_xts(), nullptr, bytes_of(0), nullptr,
-                                   i == 0) == 1;
+        set_key(i, EVP_aes_256_xts(), 0, i == 0);
     }
     for (auto _ : state)
         for (unsigned key = 0; key < keys_a_look; ++key)
             for (unsigned i = 0; i < directions; ++i)
-                works &=
-                    EVP_CipherInit_ex(contexts[i].get(), nullptr, nullptr, bytes_of(key), nullptr, -1) == 1;
-    if (!works)
+                set_key(i, nullptr, key, -1);
+    if (!accepted)
         state.SkipWithError("EVP");
     count(state, keys_a_look);
 }
 
 class cipher_list : public micro_list {
   public:
-    void add_implementation(const skcipher_implementation& of) {
-        for (const std::uint32_t unit : {512U, 4096U})
-            for (const std::uint32_t call : {unit, 8 * unit, area_bytes}) {
-                add(fmt::format("encrypt/{}/{}/{}", of.name, unit, call), [=, &of](benchmark::State& state) {
-                    run_calls(state, of, cipher_direction::encrypt, unit, call);
-                });
-                add(fmt::format("decrypt/{}/{}/{}", of.name, unit, call), [=, &of](benchmark::State& state) {
-                    run_calls(state, of, cipher_direction::decrypt, unit, call);
-                });
+    void add_calls(std::uint32_t unit_bytes, std::uint32_t call_bytes) {
+        for (const auto direction : {cipher_direction::encrypt, cipher_direction::decrypt})
+            for (const bool is_openssl : {false, true}) {
+                const cipher_case now{is_openssl, direction, unit_bytes, call_bytes};
+                const bool encrypts = direction == cipher_direction::encrypt;
+                add(fmt::format("{}/{}/{}/{}", encrypts ? "encrypt" : "decrypt", who(is_openssl), unit_bytes,
+                                call_bytes),
+                    [now](benchmark::State& state) { run_calls(state, now); });
             }
-        add(fmt::format("setkey/{}", of.name), [&of](benchmark::State& state) { run_setkey(state, of); });
     }
+    void add_cold(std::uint32_t block_bytes) {
+        for (const bool is_openssl : {false, true})
+            add(fmt::format("cold/{}/{}", who(is_openssl), block_bytes),
+                [=](benchmark::State& state) { run_cold(state, is_openssl, block_bytes); });
+    }
+    void add_setkey() {
+        for (const bool is_openssl : {false, true})
+            add(fmt::format("setkey/{}", who(is_openssl)),
+                [=](benchmark::State& state) { run_setkey(state, is_openssl); });
+        add("setkey/evp_one_direction", [](benchmark::State& state) { run_evp_setkey(state, 1); });
+        add("setkey/evp_both_directions", [](benchmark::State& state) { run_evp_setkey(state, 2); });
+    }
+
+  private:
+    static const char* who(bool is_openssl) { return is_openssl ? "openssl" : "chosen"; }
 };
 
 } // namespace
 } // namespace blkcrypto::bench
 
 int main(int argc, char** argv) {
-    using namespace blkcrypto;
     using namespace blkcrypto::bench;
     cipher_list all;
-    for (const auto& implementation : skcipher_implementations())
-        if (implementation.mode == crypto_mode::aes_256_xts && implementation.runs_here())
-            all.add_implementation(implementation);
-    all.add("evp_setkey/one_direction", [](benchmark::State& state) { run_evp_setkey(state, 1); });
-    all.add("evp_setkey/both_directions", [](benchmark::State& state) { run_evp_setkey(state, 2); });
+    for (const std::uint32_t unit_bytes : {512U, 4096U})
+        for (const std::uint32_t call_bytes : {unit_bytes, area_bytes})
+            all.add_calls(unit_bytes, call_bytes);
+    for (const std::uint32_t block_bytes : {4U << 10, 128U << 10})
+        all.add_cold(block_bytes);
+    all.add_setkey();
     return all.run(argc, argv);
 }

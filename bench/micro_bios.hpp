@@ -5,6 +5,7 @@
 // the same memory.
 
 #include "bench/micro.hpp"
+#include "blkcrypto/cipher/selection.hpp"
 #include "blkcrypto/inline_crypt/submit.hpp"
 
 #include <array>
@@ -20,6 +21,17 @@ crypto_config micro_config();         // AES-256-XTS on these
 
 /// Any good key, the same for all.
 std::vector<std::byte> micro_key_bytes(std::uint64_t index = 0);
+
+/// While it lives tfms are made as programs get them, or by OpenSSL, which is what every processor has.
+class cipher_choice {
+  public:
+    explicit cipher_choice(bool is_openssl) {
+        override_selection({.features_disabled = is_openssl ? cpu_features() : cpu_feature_set()});
+    }
+    ~cipher_choice() { override_selection({}); }
+    cipher_choice(const cipher_choice&) = delete;
+    cipher_choice& operator=(const cipher_choice&) = delete;
+};
 
 enum class block_order { sequential, random };
 constexpr std::array<std::string_view, 2> block_order_names{"sequential", "random"};

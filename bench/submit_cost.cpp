@@ -7,6 +7,7 @@
 //                      than plain by the crypto context, the keyslot, bounce memory and the encrypted bio
 //   memory/*           to a device that copies, plain and through the fallback with the cipher of this build
 //   loop/*             the controls: the same blocks copied, encrypted, or both, without bios
+//   openssl/*          the same with OpenSSL's cipher, which every processor has
 
 #include "bench/idle_tfms.hpp"
 #include "bench/micro_bios.hpp"
@@ -21,7 +22,7 @@ namespace blkcrypto::bench {
 namespace {
 
 enum class what_device { null, memory };
-enum class what_cipher { none, idle, aes };
+enum class what_cipher { none, idle, aes, openssl_aes };
 
 struct bio_case {
     what_device device;
@@ -38,6 +39,7 @@ std::unique_ptr<tfm_source> make_tfms(env& e, what_cipher cipher) {
 }
 
 void run_bios(benchmark::State& state, const bio_case& now) {
+    const cipher_choice choice(now.cipher == what_cipher::openssl_aes);
     auto e = *thread_env::make();
     auto device = now.device == what_device::null ? make_null_device(to_sectors_exact({medium_bytes}))
                                                   : make_memory_device(medium());
@@ -56,7 +58,9 @@ void run_bios(benchmark::State& state, const bio_case& now) {
     count(state, batch, now.bytes);
 }
 
-void run_loop(benchmark::State& state, cipher_loop::what work, std::uint32_t bytes, block_order order) {
+void run_loop(benchmark::State& state, cipher_loop::what work, std::uint32_t bytes, block_order order,
+              bool is_openssl) {
+    const cipher_choice choice(is_openssl);
     cipher_loop loop(work, medium(), bytes, order);
     for (auto _ : state)
         loop.run();
@@ -77,6 +81,12 @@ class submit_list : public micro_list {
         bios("memory/fallback_read", what_device::memory, what_cipher::aes, bio_op::read);
         loop("loop/copy_decrypt", copy_decrypt);
     }
+    void add_openssl_blocks(std::uint32_t bytes, block_order order) {
+        bytes_ = bytes;
+        order_ = order;
+        bios("openssl/memory/fallback_write", what_device::memory, what_cipher::openssl_aes, bio_op::write);
+        loop("openssl/loop/encrypt_copy", cipher_loop::what::encrypt_copy, true);
+    }
     void add_null(std::uint32_t bytes, block_order order) {
         bytes_ = bytes;
         order_ = order;
@@ -92,9 +102,9 @@ class submit_list : public micro_list {
         const bio_case now{device, cipher, op, bytes_, order_};
         add(full_name(name), [now](benchmark::State& state) { run_bios(state, now); });
     }
-    void loop(const char* name, cipher_loop::what work) {
-        add(full_name(name), [work, bytes = bytes_, order = order_](benchmark::State& state) {
-            run_loop(state, work, bytes, order);
+    void loop(const char* name, cipher_loop::what work, bool is_openssl = false) {
+        add(full_name(name), [work, is_openssl, bytes = bytes_, order = order_](benchmark::State& state) {
+            run_loop(state, work, bytes, order, is_openssl);
         });
     }
 
@@ -112,6 +122,7 @@ int main(int argc, char** argv) {
         all.add_null(4096, order);
         for (const std::uint32_t bytes : {4U << 10, 128U << 10})
             all.add_blocks(bytes, order);
+        all.add_openssl_blocks(4096, order);
     }
     return all.run(argc, argv);
 }

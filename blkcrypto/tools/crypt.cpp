@@ -3,7 +3,6 @@
 // stand on a disk. No bio and no device are involved: this is the tool to make and to check ciphertext with.
 // Memory does not grow with the input.
 
-#include "blkcrypto/block/dun.hpp"
 #include "blkcrypto/cipher/skcipher.hpp"
 #include "blkcrypto/tools/cli/choice.hpp"
 #include "blkcrypto/tools/cli/file.hpp"
@@ -23,27 +22,27 @@ namespace {
 constexpr std::size_t buffer_bytes = 1024 * 1024;
 static_assert(buffer_bytes % data_unit_size::max_bytes == 0);
 
-// How many data units from `first` on have a DUN of at most `iv_bytes` bytes; as good as endless if the
-// number does not fit.
-std::uint64_t units_that_fit(const dun& first, unsigned iv_bytes) {
+// How many data units have an IV of at most `iv_bytes` bytes; as good as endless if the number does not fit.
+std::uint64_t units_that_fit(const iv_sequence& ivs, unsigned iv_bytes) {
     constexpr std::uint64_t endless = std::numeric_limits<std::uint64_t>::max();
-    if (first.significant_bytes() > iv_bytes)
+    if (ivs.first.significant_bytes() > iv_bytes)
         return 0;
-    // The greatest DUN is all ones, so what is left up to it is the complement.
-    const auto& limbs = first.value().limbs;
+    // The greatest IV is all ones, so what is left up to it is the complement.
+    const auto& limbs = ivs.first.limbs;
     for (std::size_t i = 1; i < iv_bytes / sizeof(limbs[0]); ++i)
         if (limbs[i] != endless)
             return endless;
-    return limbs[0] == 0 ? endless : endless - limbs[0] + 1;
+    const std::uint64_t steps = (endless - limbs[0]) >> ivs.shift;
+    return steps == endless ? endless : steps + 1;
 }
 
 // One run through the cipher: what is to be done, checked, and where it has got to.
 class crypt_stream {
   public:
     crypt_stream(const skcipher& tfm, const crypto_mode_info& mode, cipher_direction direction,
-                 data_unit_size unit_size, const dun& first_dun)
-        : tfm_(tfm), mode_(mode), direction_(direction), unit_size_(unit_size), dun_(first_dun),
-          units_left_(units_that_fit(first_dun, mode.iv_size_bytes)) {}
+                 data_unit_size unit_size, const iv_sequence& ivs)
+        : tfm_(tfm), mode_(mode), direction_(direction), unit_size_(unit_size), ivs_(ivs),
+          units_left_(units_that_fit(ivs, mode.iv_size_bytes)) {}
 
     /// Throws unless `length_bytes` of input are whole units that all have a DUN the mode can use.
     void check_length(const std::string& name, std::uint64_t length_bytes) const {
@@ -79,7 +78,7 @@ class crypt_stream {
     const crypto_mode_info& mode_;
     cipher_direction direction_;
     data_unit_size unit_size_;
-    dun dun_;
+    iv_sequence ivs_; // of the units to come
     std::uint64_t units_left_;
     cipher_lane lane_{0};
 };
@@ -109,9 +108,9 @@ void crypt_stream::crypt_in_place(bytes_span data) {
     if (data.empty())
         return;
     const cipher_segment all{data.data(), data.data(), data.size()};
-    tfm_.crypt(direction_, dun_.value(), unit_size_, {&all, 1}, lane_);
+    tfm_.crypt(direction_, ivs_, unit_size_, {&all, 1}, lane_);
     const std::uint64_t units = unit_size_.units_in(data.size());
-    dun_ += units;
+    ivs_.skip(units);
     units_left_ -= units;
 }
 
@@ -146,6 +145,7 @@ class crypt_verb final : public cli::verb {
     cli::key_file_options key_file_;
     std::string unit_size_ = "4096";
     std::string dun_ = "0";
+    std::string iv_shift_ = "0";
     std::string in_ = cli::standard_stream;
     std::string out_ = cli::standard_stream;
 };
@@ -159,6 +159,10 @@ CLI::App* crypt_verb::add_to(CLI::App& program) {
     key_file_.add_to(*app);
     app->add_option("--data-unit-size", unit_size_, "512 to 64k (default 4k)")->type_name("SIZE");
     app->add_option("--dun", dun_, "of the first unit, decimal or 0x... (default 0)")->type_name("NUMBER");
+    app->add_option(
+           "--iv-shift", iv_shift_,
+           "the IV of the next unit is 2^N more, not 1: 3 for LUKS2 with 4096-byte sectors (default 0)")
+        ->type_name("N");
     app->add_option("--in", in_, "default stdin")->type_name("FILE");
     app->add_option("--out", out_, "default stdout; replaced")->type_name("FILE");
     return app;
@@ -189,14 +193,16 @@ int crypt_verb::run() {
     const cipher_direction way = direction();
     const crypto_mode_info& mode = cli::parse_mode("--mode", mode_);
     const data_unit_size unit_size = cli::parse_data_unit_size("--data-unit-size", unit_size_);
-    const dun first_dun(cli::parse_uint256("--dun", dun_));
+    const iv_sequence ivs(
+        cli::parse_uint256("--dun", dun_),
+        static_cast<unsigned>(cli::parse_count("--iv-shift", iv_shift_, 0, iv_sequence::shift_max)));
     check_distinct_inputs();
     const auto tfm = make_keyed_tfm(mode, key_file_);
 
     cli::file input = cli::file::open_input(in_);
     const auto length_bytes = input.remaining_bytes();
-    crypt_stream stream(*tfm, mode, way, unit_size, first_dun);
-    if (first_dun.significant_bytes() > mode.iv_size_bytes)
+    crypt_stream stream(*tfm, mode, way, unit_size, ivs);
+    if (ivs.first.significant_bytes() > mode.iv_size_bytes)
         throw stream.dun_too_large();
     stream.check_length(input.name(), length_bytes.value_or(0));
     cli::file output = open_distinct_output(input);

@@ -45,9 +45,10 @@ const speed_row& find_in_column(const row_list& table, std::string_view implemen
 
 std::string head_text(const crypto_mode_info& mode, const row_list& table) {
     const speed_case& of = table.front()->of;
+    const std::string threads = of.threads == 1 ? "1 thread" : fmt::format("{} threads", of.threads);
     std::string text =
-        fmt::format("\n{}, {} {}, {} of memory each: GB/s, and how many times OpenSSL's\n{:<20}", mode.name,
-                    of.threads, of.threads == 1 ? "thread" : "threads", size_text(of.working_set_bytes), "");
+        fmt::format("\n{}, {}, working set {}{}: GB/s, and how many times OpenSSL's\n{:<20}", mode.name,
+                    threads, size_text(of.working_set_bytes), of.threads == 1 ? "" : " each", "");
     for (const auto* column : columns_of(table))
         text += fmt::format("{:>13}", fmt::format("{} {}", direction_name(column->of.direction).substr(0, 3),
                                                   size_text(column->of.unit_size.bytes())));
@@ -62,6 +63,7 @@ std::string line_text(const row_list& table, const speed_row& first_of_line) {
             "{:>7.2f}{:>6}", row.gb_per_s.median,
             row.ratio_to_openssl && !row.is_control ? fmt::format("{:.2f}x", *row.ratio_to_openssl) : "");
     }
+    text.resize(text.find_last_not_of(' ') + 1);
     return text + "\n";
 }
 
@@ -71,18 +73,12 @@ struct share_range {
 };
 
 // What the first implementation reaches of a control, over all columns.
-std::optional<share_range> share_of(const row_list& table, std::string_view control) {
+share_range share_of(const row_list& table, std::string_view control) {
     std::vector<double> shares;
-    for (const auto* column : columns_of(table)) {
-        const auto found = std::ranges::find_if(table, [&](const auto* row) {
-            return row->implementation == control && are_in_one_column(*row, *column);
-        });
-        if (found == table.end())
-            return std::nullopt;
-        shares.push_back(column->gb_per_s.median / (*found)->gb_per_s.median);
-    }
+    for (const auto* column : columns_of(table))
+        shares.push_back(column->gb_per_s.median / find_in_column(table, control, *column).gb_per_s.median);
     const auto [min, max] = std::ranges::minmax(shares);
-    return share_range{min, max};
+    return {min, max};
 }
 
 // One sentence for each control: what the fastest reaches of it.
@@ -93,9 +89,11 @@ std::string limit_text(const row_list& table) {
         if (!control->is_control || !are_in_one_column(*control, *table.front()))
             continue;
         const auto share = share_of(table, control->implementation);
-        text += fmt::format("{}: {:.2f} to {:.2f} of {}{}\n", table.front()->implementation, share->min,
-                            share->max, control->implementation,
-                            share->min >= is_limit ? ", which limits it" : "");
+        const std::string reached = fmt::format("{:.2f}", share.min);
+        const std::string at_most = fmt::format("{:.2f}", share.max);
+        text += fmt::format("{}: {} of {}{}\n", table.front()->implementation,
+                            reached == at_most ? reached : reached + " to " + at_most,
+                            control->implementation, share.min >= is_limit ? ", which limits it" : "");
     }
     return text;
 }

@@ -172,6 +172,35 @@ dun_limits() {
     expect_equal "units before the limit" "$(stat -c %s piped)" 2048
 }
 
+# --iv-shift N: the IV of the next unit is 2^N more, carries included; the last one must fit.
+iv_shift() {
+    head -c $((5 * 4096)) large >five
+    local shift unit at first=18446744073709551590
+    for shift in 1 3 7; do
+        expect_exit 0 "${crypt[@]}" encrypt --key-file extent.key --in five --out five.cipher --dun $first --iv-shift $shift
+        expect_exit 0 "${crypt[@]}" decrypt --key-file extent.key --in five.cipher --out back --dun $first --iv-shift $shift
+        expect_same_file "decrypted with shift $shift" five back
+        for unit in 0 1 2 3 4; do
+            # 18446744073709551590 is 2^64 - 26.
+            at=$((unit * (1 << shift)))
+            if ((at < 26)); then at=1844674407370955$((1590 + at)); else printf -v at '0x1%016x' $((at - 26)); fi
+            dd if=five of=one bs=4096 skip=$unit count=1 status=none
+            expect_exit 0 "${crypt[@]}" encrypt --key-file extent.key --in one --out one.cipher --dun "$at"
+            dd if=five.cipher bs=4096 skip=$unit count=1 status=none | cmp -s - one.cipher || fail "unit $unit with shift $shift"
+        done
+    done
+    local last=0xffffffffffffffffffffffffffffff
+    local encrypt=("${crypt[@]}" encrypt --key-file extent.key --data-unit-size 2k --iv-shift 3)
+    expect_exit 0 "${encrypt[@]}" --dun ${last}f7 --in plain4096 --out fits
+    expect_refused "does not fit" "${encrypt[@]}" --dun ${last}f8 --in plain4096 --out never
+    expect_exit 0 "${encrypt[@]}" --dun 0xffffffffffffffff --in plain4096 --out fits
+    local value
+    for value in 8 -1 x "" 1k 99999999999999999999; do
+        expect_refused "--iv-shift" "${crypt[@]}" encrypt --key-file extent.key --in plain4096 --out never --iv-shift "$value"
+    done
+    [[ ! -e never ]] || fail "an IV that does not fit left an output file"
+}
+
 partial_units() {
     head -c 10000 large >partial
     local encrypt=("${crypt[@]}" encrypt --key-file extent.key)
@@ -254,6 +283,7 @@ keys
 bad_arguments
 missing_implementation
 dun_limits
+iv_shift
 partial_units
 files
 failing_devices

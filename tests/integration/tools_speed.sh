@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# `blkcrypto speed`: that it measures what it says and says what it measured. No figure is judged here.
+
+. "$(dirname "$0")/lib.sh"
+speed=("$bin/blkcrypto" speed)
+out=$dir/stdout
+
+expect_refused "rot13" "${speed[@]}" --mode rot13
+expect_refused "--data-unit-size" "${speed[@]}" --data-unit-size 1000
+for count in 0 65 x -1 ""; do
+    expect_refused "--threads" "${speed[@]}" --threads "$count"
+done
+expect_refused "--rounds" "${speed[@]}" --rounds 0
+expect_refused "ENOENT" "${speed[@]}" --json="$dir/none/file"
+expect_exit 0 "${speed[@]}" --help
+grep -q '^ *blkcrypto speed --mode' "$out" || fail "no example in the help"
+for mode in $("$bin/blkcrypto" modes | grep ENOPKG | cut -d' ' -f1); do
+    expect_refused ENOPKG "${speed[@]}" --mode "$mode"
+done
+
+# Text for people beside JSON in a file; one thread is always there.
+expect_exit 0 "${speed[@]}" --mode aes-256-xts --data-unit-size 4k --threads 2 --rounds 1 --json="$dir/speed.json"
+grep -q '^aes_xts_openssl ' "$out" || fail "no row of OpenSSL: $(cat "$out")"
+grep -q 'of memcpy' "$out" || fail "what memcpy reaches is not said: $(cat "$out")"
+(($(awk '{ if (length > most) most = length } END { print most }' "$out") <= 100)) || fail "wider than 100 columns"
+
+command -v jq >/dev/null || { echo "not checked: JSON, as jq is missing"; finish; }
+json() { jq -e "$1" "$dir/speed.json" >/dev/null || fail "JSON: not so: $1"; }
+json '.schema == "blkcrypto.speed" and .version == 1'
+json '[to_entries[] | select(.value | type == "array") | .key] == ["rows"]'
+json '.rows | all(.mode == "aes-256-xts" or .mode == "control")'
+json '.rows | all(.data_unit_size == 4096)'
+json '[.rows[].threads] | unique == [1, 2]'
+json '[.rows[].direction] | unique == ["decrypt", "encrypt"]'
+json '.rows | all(.gb_per_s | 0 < .min and .min <= .median and .median <= .max)'
+json '.rows | any(.threads == 1 and .working_set_bytes <= 1048576)'
+json '.rows | any(.working_set_bytes >= 134217728)'
+json '[.rows[] | select(.implementation == "aes_xts_openssl")] | length == 8 and all(.ratio_to_openssl == 1)'
+json '[.rows[] | select(.mode == "control") | .implementation] | contains(["memcpy"])'
+json '[.rows[] | select(.mode == "aes-256-xts") | .implementation] | contains(["aes_xts_openssl", "aes_xts_libgcrypt"])'
+json '[.rows[] | select(.implementation == "aes_256_rounds")] | all(.ratio_to_limit == 1)'
+json '.rows | group_by([.implementation, .direction, .working_set_bytes, .threads]) | all(length == 1)'
+
+# What is chosen for a mode is measured, and what the processor is said to lack is not.
+chosen=$("$bin/blkcrypto" modes | awk '$1 == "aes-256-xts" { print $NF }')
+json "[.rows[].implementation] | contains([\"$chosen\"])"
+BLKCRYPTO_DISABLE_CPU_FEATURES=aes expect_exit 0 "${speed[@]}" --data-unit-size 64k --rounds 1 --json
+cp "$out" "$dir/speed.json"
+json '[.rows[].implementation] | unique == ["aes_xts_libgcrypt", "aes_xts_openssl", "memcpy"]'
+json '.rows | all(.ratio_to_limit == null)'
+
+finish
