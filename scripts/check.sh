@@ -11,6 +11,7 @@
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer, all tests
 #   tsan      ThreadSanitizer, all tests but those labelled uring
 #   clang     clang, its thread-safety analysis as errors, all tests
+#   portable  without our own vector code, as on other architectures: tests of the ciphers and of the tools
 #   coverage  the tests reach 95 % of the lines of block/ and inline_crypt/ (scripts/coverage.sh)
 #   format    clang-format finds nothing to change
 #
@@ -20,11 +21,11 @@ set -euo pipefail
 
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-all=(release dev asan tsan clang coverage format)
+all=(release dev asan tsan clang portable coverage format)
 jobs=${JOBS:-$(nproc)}
 logs=$root/build/check
 
-usage() { sed -n '3,18{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,19{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 is_one_of() {
     local wanted=$1 name
@@ -66,7 +67,7 @@ check_preset() {
 
 check_format() {
     local files
-    mapfile -t files < <(git ls-files '*.cpp' '*.hpp')
+    mapfile -t files < <(git ls-files '*.cpp' '*.hpp' '*.inc')
     [[ ${#files[@]} -gt 0 ]] && clang-format --dry-run -Werror "${files[@]}"
 }
 
