@@ -7,7 +7,7 @@
 #include <array>
 #include <doctest/doctest.h>
 #include <string>
-#include <utility>
+#include <string_view>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -16,32 +16,35 @@ namespace {
 
 using enum cpu_feature;
 
-constexpr std::array<std::pair<std::string_view, cpu_feature>, 11> names{{{"ssse3", ssse3},
-                                                                          {"sse4_1", sse4_1},
-                                                                          {"aes", aes},
-                                                                          {"pclmulqdq", pclmulqdq},
-                                                                          {"avx", avx},
-                                                                          {"avx2", avx2},
-                                                                          {"vaes", vaes},
-                                                                          {"vpclmulqdq", vpclmulqdq},
-                                                                          {"avx512f", avx512f},
-                                                                          {"avx512bw", avx512bw},
-                                                                          {"avx512vl", avx512vl}}};
+struct named_feature {
+    std::string_view name;
+    cpu_feature feature;
+};
+
+constexpr std::array names{
+    named_feature{"ssse3", ssse3},       named_feature{"sse4_1", sse4_1},
+    named_feature{"aes", aes},           named_feature{"pclmulqdq", pclmulqdq},
+    named_feature{"avx", avx},           named_feature{"avx2", avx2},
+    named_feature{"vaes", vaes},         named_feature{"vpclmulqdq", vpclmulqdq},
+    named_feature{"avx512f", avx512f},   named_feature{"avx512bw", avx512bw},
+    named_feature{"avx512vl", avx512vl},
+};
 
 constexpr auto unknown = "there is no CPU feature";
 
 } // namespace
 
 TEST_CASE("a set of CPU features has what was added to it") {
-    for (const auto& [name, feature] : names)
-        for (const auto& [other_name, other] : names) {
-            CAPTURE(std::string(name));
-            CAPTURE(std::string(other_name));
-            CHECK(cpu_feature_set{feature}.contains(other) == (feature == other));
-            CHECK(cpu_feature_set{feature}.contains(cpu_feature_set{other}) == (feature == other));
-            cpu_feature_set both{feature};
-            both.add(other);
-            CHECK(both == cpu_feature_set{other, feature});
+    for (const auto& one : names)
+        for (const auto& other : names) {
+            CAPTURE(std::string(one.name));
+            CAPTURE(std::string(other.name));
+            const bool same = one.feature == other.feature;
+            CHECK(cpu_feature_set{one.feature}.contains(other.feature) == same);
+            CHECK(cpu_feature_set{one.feature}.contains(cpu_feature_set{other.feature}) == same);
+            cpu_feature_set both{one.feature};
+            both.add(other.feature);
+            CHECK(both == cpu_feature_set{other.feature, one.feature});
         }
     CHECK_FALSE(cpu_feature_set().contains(aes));
 }
