@@ -8,6 +8,7 @@
 #include "tests/support/allocation_counter.hpp"
 #include "tests/support/memory_search.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -92,6 +93,38 @@ std::size_t count_after(Body body, const std::vector<masked_pattern>& patterns) 
     return hits;
 }
 
+// As the caller finds them, one every 64 bytes. Ours need AVX; AVX-512 may not be there.
+struct vector_registers {
+    alignas(64) std::array<std::byte, 32 * 64> bytes{};
+};
+
+[[gnu::target("avx")]] void store_ymm(std::byte* to) noexcept {
+    asm volatile(".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+                 "vmovdqu %%ymm\\i, 64*\\i(%0)\n"
+                 ".endr" ::"r"(to)
+                 : "memory");
+}
+
+[[gnu::target("avx512f")]] void store_zmm(std::byte* to) noexcept {
+    asm volatile(
+        ".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
+        "vmovdqu64 %%zmm\\i, 64*\\i(%0)\n"
+        ".endr" ::"r"(to)
+        : "memory");
+}
+
+[[gnu::noinline]] void store(vector_registers& registers) noexcept {
+    __builtin_cpu_supports("avx512f") ? store_zmm(registers.bytes.data()) : store_ymm(registers.bytes.data());
+}
+
+std::size_t count_in(const vector_registers& registers, const std::vector<masked_pattern>& patterns) {
+    std::size_t hits = 0;
+    for (std::size_t at = 0; at < registers.bytes.size(); at += aes_block_bytes)
+        hits += static_cast<std::size_t>(std::ranges::count_if(
+            patterns, [&](const auto& pattern) { return pattern.matches(registers.bytes.data() + at); }));
+    return hits;
+}
+
 } // namespace
 
 TEST_CASE("setkey leaves round keys in the tfm and nowhere else") {
@@ -147,5 +180,29 @@ TEST_CASE("no round key of a key is left after the tfm") {
         use(with);
         with.tfm.reset();
         CHECK(count_in_memory(round_keys) == 0);
+    });
+}
+
+// What is left in registers is on a stack after the next interrupt, or in the memory of whoever saves them.
+TEST_CASE("setkey and crypt leave no round key in vector registers") {
+    if (cannot_tell())
+        return;
+    for_each_cipher(1, [](cipher_case& with) {
+        if (!is_ours(with))
+            return;
+        std::array<std::byte, aes_256_xts_key_bytes> key;
+        std::array<std::byte, 9 * 512> data{};
+        const cipher_segment all{data.data(), data.data(), data.size()};
+        const auto round_keys = make_key(key, 115);
+        std::array<vector_registers, 3> after;
+        const auto refused = with.tfm->setkey(key);
+        store(after[0]);
+        with.tfm->crypt(cipher_direction::encrypt, 1, unit_of(512), {&all, 1}, with.lane);
+        store(after[1]);
+        with.tfm->crypt(cipher_direction::decrypt, 1, unit_of(512), {&all, 1}, with.lane);
+        store(after[2]);
+        CHECK_FALSE(refused);
+        for (const auto& registers : after)
+            CHECK(count_in(registers, round_keys) == 0);
     });
 }
