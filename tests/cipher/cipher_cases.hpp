@@ -41,6 +41,17 @@ void for_each_cipher(unsigned lanes, Body body) {
     }
 }
 
+/// This library's own code, compiled as these tests are; not OpenSSL's.
+bool is_ours(const cipher_case& with);
+
+/// Otherwise the compiler keeps copies of every value on the stack, and nothing can be said of what our own
+/// code leaves there.
+#if defined(__OPTIMIZE__)
+inline constexpr bool is_optimised = true;
+#else
+inline constexpr bool is_optimised = false;
+#endif
+
 data_unit_size unit_of(std::uint32_t bytes);
 
 /// Crypts one segment, in place.

@@ -17,12 +17,6 @@ using namespace blkcrypto::test;
 
 namespace {
 
-#if defined(__OPTIMIZE__)
-constexpr bool is_optimised = true;
-#else
-constexpr bool is_optimised = false;
-#endif
-
 bool cannot_tell() {
     const bool sanitized = !allocation_counter::available();
     return !is_optimised || sanitized || !cpu_features().contains({cpu_feature::aes, cpu_feature::sse4_1});
@@ -30,10 +24,6 @@ bool cannot_tell() {
 
 // A round key for encryption is one for decryption twice: the first and the last. Once in each schedule.
 constexpr std::size_t hits_in_schedule = 3 * (aes_256_rounds + 1) + 4;
-
-bool is_ours(const cipher_case& with) {
-    return with.implementation.name != "aes_xts_openssl";
-}
 
 void append_pieces(std::vector<masked_pattern>& to, const aes_256_round_keys& keys) {
     for (auto& piece : masked_pieces({keys.front().data(), sizeof(keys)}))
