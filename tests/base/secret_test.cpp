@@ -3,12 +3,11 @@
 #include "tests/support/memory_search.hpp"
 #include "tests/support/random_bytes.hpp"
 #include "tests/support/test_seed.hpp"
+#include "tests/support/vm_flags.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <doctest/doctest.h>
-#include <fstream>
 #include <string>
 
 using namespace blkcrypto;
@@ -23,22 +22,6 @@ bool all_zero(bytes_view bytes) {
 std::vector<test::masked_pattern> make_unique_key(secret& into, std::uint64_t stream) {
     test::random_source(test::test_seed() + stream).fill(into.writable());
     return test::masked_pieces(into.bytes());
-}
-
-// The VmFlags line of the mapping that `address` is in.
-std::string vm_flags_of(const void* address) {
-    const auto wanted = reinterpret_cast<std::uintptr_t>(address);
-    std::ifstream smaps("/proc/self/smaps");
-    bool inside = false;
-    for (std::string line; std::getline(smaps, line);) {
-        std::uintptr_t begin = 0;
-        std::uintptr_t end = 0;
-        if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2)
-            inside = begin <= wanted && wanted < end;
-        else if (inside && line.starts_with("VmFlags:"))
-            return line + " ";
-    }
-    return {};
 }
 
 } // namespace
@@ -165,9 +148,9 @@ TEST_CASE("wipe zeroizes all bytes and keeps the memory") {
 
 TEST_CASE("core dumps leave secrets out") {
     const auto key = *secret::make(64);
-    CHECK(vm_flags_of(key.bytes().data()).find(" dd ") != std::string::npos);
+    CHECK(test::vm_flags_of(key.bytes().data()).find(" dd ") != std::string::npos);
     const std::vector<std::byte> ordinary(64);
-    CHECK(vm_flags_of(ordinary.data()).find(" dd ") == std::string::npos);
+    CHECK(test::vm_flags_of(ordinary.data()).find(" dd ") == std::string::npos);
 }
 
 TEST_CASE("many secrets at once do not share memory") {

@@ -3,6 +3,8 @@
 
 #include "tests/reference_crypto/reference_crypto.hpp"
 
+#include <cstring>
+
 namespace blkcrypto::test {
 namespace {
 
@@ -13,13 +15,35 @@ std::array<std::uint8_t, 32> iv_bytes_of(const uint256& iv) {
     return bytes;
 }
 
-void add_one(std::array<std::uint8_t, 32>& number) {
-    for (auto& digit : number)
-        if (++digit != 0)
-            return;
+void add(std::array<std::uint8_t, 32>& number, unsigned step) {
+    unsigned carry = step;
+    for (auto& digit : number) {
+        carry += digit;
+        digit = static_cast<std::uint8_t>(carry & 0xff);
+        carry >>= 8;
+    }
+}
+
+std::vector<skcipher_implementation> find_usable() {
+    std::vector<skcipher_implementation> usable;
+    std::string others;
+    for (const auto& implementation : skcipher_implementations())
+        if (cpu_features().contains(implementation.needs))
+            usable.push_back(implementation);
+        else
+            others.append(" ").append(implementation.name);
+    if (!others.empty())
+        MESSAGE("this CPU cannot run, and these tests leave out:", others);
+    return usable;
 }
 
 } // namespace
+
+std::span<const skcipher_implementation> usable_implementations() {
+    static const std::vector<skcipher_implementation> usable = find_usable();
+    REQUIRE_FALSE(usable.empty());
+    return usable;
+}
 
 std::vector<std::byte> random_key(const skcipher_implementation& implementation, std::uint64_t stream) {
     return random_bytes(find_mode(implementation.mode)->key_size_bytes, test_seed() + stream);
@@ -33,28 +57,36 @@ cipher_case make_case(const skcipher_implementation& implementation, unsigned la
     return made;
 }
 
+bool is_ours(const cipher_case& with) {
+    return with.implementation.name != "aes_xts_openssl";
+}
+
 data_unit_size unit_of(std::uint32_t bytes) {
     return data_unit_size::make(bytes).value();
 }
 
-void crypt_in_place(const cipher_case& with, cipher_direction direction, const uint256& first_iv,
+void crypt_in_place(const cipher_case& with, cipher_direction direction, const iv_sequence& ivs,
                     data_unit_size unit, bytes_span data, cipher_lane& lane) {
     const cipher_segment all{data.data(), data.data(), data.size()};
-    with.tfm->crypt(direction, first_iv, unit, {&all, 1}, lane);
+    with.tfm->crypt(direction, ivs, unit, {&all, 1}, lane);
 }
 
-std::vector<std::byte> reference_ciphertext(const cipher_case& with, bytes_view key, const uint256& first_iv,
+std::vector<std::byte> reference_ciphertext(const cipher_case& with, bytes_view key, const iv_sequence& ivs,
                                             data_unit_size unit, bytes_view plain) {
     const std::string_view mode = find_mode(with.implementation.mode)->name;
     std::vector<std::byte> data(plain.begin(), plain.end());
     const std::span key_bytes(reinterpret_cast<const std::uint8_t*>(key.data()), key.size());
     std::span left(reinterpret_cast<std::uint8_t*>(data.data()), data.size());
-    auto iv = iv_bytes_of(first_iv);
+    auto iv = iv_bytes_of(ivs.first);
     for (; !left.empty(); left = left.subspan(unit.bytes())) {
         REQUIRE(reference_crypto::encrypt_unit(mode, key_bytes, iv, left.first(unit.bytes())));
-        add_one(iv);
+        add(iv, 1U << ivs.shift);
     }
     return data;
+}
+
+bool same_bytes(bytes_view a, bytes_view b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 uint256 random_iv(random_source& random) {

@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,26 +28,42 @@ cipher_case make_case(const skcipher_implementation& implementation, unsigned la
 
 std::vector<std::byte> random_key(const skcipher_implementation& implementation, std::uint64_t stream);
 
-/// Runs `body(cipher_case&)` for all implementations there are.
+/// The implementations that this CPU can run: at least one. What it cannot is named, once.
+std::span<const skcipher_implementation> usable_implementations();
+
+/// Runs `body(cipher_case&)` for all of them.
 template <typename Body>
 void for_each_cipher(unsigned lanes, Body body) {
-    REQUIRE_FALSE(skcipher_implementations().empty());
-    for (const auto& implementation : skcipher_implementations()) {
+    for (const auto& implementation : usable_implementations()) {
         INFO("implementation ", std::string(implementation.name));
         auto made = make_case(implementation, lanes);
         body(made);
     }
 }
 
+/// This library's own code, compiled as these tests are; not OpenSSL's.
+bool is_ours(const cipher_case& with);
+
+/// Otherwise the compiler keeps copies of every value on the stack, and nothing can be said of what our own
+/// code leaves there.
+#if defined(__OPTIMIZE__)
+inline constexpr bool is_optimised = true;
+#else
+inline constexpr bool is_optimised = false;
+#endif
+
 data_unit_size unit_of(std::uint32_t bytes);
 
 /// Crypts one segment, in place.
-void crypt_in_place(const cipher_case& with, cipher_direction direction, const uint256& first_iv,
+void crypt_in_place(const cipher_case& with, cipher_direction direction, const iv_sequence& ivs,
                     data_unit_size unit, bytes_span data, cipher_lane& lane);
 
-/// What the reference makes of whole data units; IVs are counted here, not by uint256.
-std::vector<std::byte> reference_ciphertext(const cipher_case& with, bytes_view key, const uint256& first_iv,
+/// What the reference makes of whole data units; IVs are counted here, not by iv_sequence.
+std::vector<std::byte> reference_ciphertext(const cipher_case& with, bytes_view key, const iv_sequence& ivs,
                                             data_unit_size unit, bytes_view plain);
+
+/// Fast without optimisation too.
+bool same_bytes(bytes_view a, bytes_view b);
 
 /// A 256-bit number whose limbs are often about to carry.
 uint256 random_iv(random_source& random);

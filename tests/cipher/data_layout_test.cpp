@@ -6,6 +6,7 @@
 #include "tests/support/guarded_buffer.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -13,7 +14,6 @@ using namespace blkcrypto::test;
 namespace {
 
 constexpr std::byte canary{0x5c};
-constexpr std::size_t two_units = 2 * 512;
 constexpr std::array<std::uint32_t, 8> unit_sizes{512, 1024, 2048, 4096, 8192, 16384, 32768, 65536};
 
 std::vector<std::byte> crypt_out_of_place(cipher_case& with, cipher_direction direction, const uint256& iv,
@@ -37,6 +37,61 @@ std::vector<cipher_segment> cut_anywhere(bytes_view source, bytes_span target, r
     segments.push_back({source.data() + at, target.data() + at, 0});
     return segments;
 }
+
+// A few units that are crypted at one address after the other.
+class aligned_run {
+  public:
+    aligned_run(cipher_case& with, data_unit_size unit, std::size_t units)
+        : with_(with), unit_(unit), iv_(uint256(~std::uint64_t{0}, 1, 2, 3)),
+          plain_(random_bytes(units * unit.bytes(), test_seed() + 3)),
+          expected_(reference_ciphertext(with, with.key, iv_, unit, plain_)) {
+        REQUIRE(plain_.size() <= room);
+    }
+
+    /// From so many bytes past a cache line's beginning to so many past another's, and back.
+    void check(std::size_t from, std::size_t to) {
+        CAPTURE(from);
+        CAPTURE(to);
+        const std::size_t size = plain_.size();
+        std::memset(target_.data(), std::to_integer<int>(canary), target_.size());
+        std::memcpy(source_.data() + from, plain_.data(), size);
+        crypt(cipher_direction::encrypt, source_.data() + from, target_.data() + to);
+        CHECK(same_bytes(bytes_view(target_).subspan(to, size), expected_));
+        CHECK(same_bytes(bytes_view(source_).subspan(from, size), plain_));
+        const bytes_view after = bytes_view(target_).subspan(to + size, 64);
+        CHECK(std::ranges::count(bytes_view(target_).first(to), canary) == static_cast<std::ptrdiff_t>(to));
+        CHECK(std::ranges::count(after, canary) == 64);
+        crypt(cipher_direction::decrypt, target_.data() + to, source_.data() + from);
+        CHECK(same_bytes(bytes_view(source_).subspan(from, size), plain_));
+    }
+
+    void check_in_place(std::size_t at) {
+        CAPTURE(at);
+        std::byte* const data = source_.data() + at;
+        std::memcpy(data, plain_.data(), plain_.size());
+        crypt(cipher_direction::encrypt, data, data);
+        CHECK(same_bytes({data, plain_.size()}, expected_));
+        crypt(cipher_direction::decrypt, data, data);
+        CHECK(same_bytes({data, plain_.size()}, plain_));
+    }
+
+  private:
+    static constexpr std::size_t room = 2 * 4096;
+    using memory = std::array<std::byte, room + 2 * 64>;
+
+    void crypt(cipher_direction direction, const std::byte* source, std::byte* target) {
+        const cipher_segment all{source, target, plain_.size()};
+        with_.tfm->crypt(direction, iv_, unit_, {&all, 1}, with_.lane);
+    }
+
+    cipher_case& with_;
+    data_unit_size unit_;
+    uint256 iv_;
+    std::vector<std::byte> plain_;
+    std::vector<std::byte> expected_;
+    alignas(64) memory source_;
+    alignas(64) memory target_;
+};
 
 void check_between_guards(cipher_case& with, data_unit_size unit, std::size_t units, guard_side side) {
     random_source random(test_seed() + units);
@@ -114,36 +169,39 @@ TEST_CASE("several units in a call give what one call for each gives") {
 
 TEST_CASE("source and target may have any alignment and nothing beside the target changes") {
     for_each_cipher(1, [](cipher_case& with) {
-        random_source random(test_seed() + 3);
-        const uint256 iv = random_iv(random);
-        const auto plain = random_bytes(two_units, random.next());
-        const auto expected = reference_ciphertext(with, with.key, iv, unit_of(512), plain);
-        alignas(64) std::array<std::byte, two_units + 64> source;
-        alignas(64) std::array<std::byte, two_units + 64> target;
-        for (std::size_t from = 0; from < 16; ++from)
-            for (std::size_t to = 0; to < 16; ++to) {
-                CAPTURE(from);
-                CAPTURE(to);
-                std::ranges::copy(plain, source.begin() + static_cast<std::ptrdiff_t>(from));
-                target.fill(canary);
-                const cipher_segment all{source.data() + from, target.data() + to, two_units};
-                with.tfm->crypt(cipher_direction::encrypt, iv, unit_of(512), {&all, 1}, with.lane);
-                const bytes_view after(target);
-                CHECK(std::ranges::equal(after.subspan(to, two_units), expected));
-                CHECK(std::ranges::count(after.first(to), canary) == static_cast<std::ptrdiff_t>(to));
-                CHECK(std::ranges::count(after.subspan(to + two_units), canary) ==
-                      static_cast<std::ptrdiff_t>(64 - to));
-                const cipher_segment back{target.data() + to, source.data() + from, two_units};
-                with.tfm->crypt(cipher_direction::decrypt, iv, unit_of(512), {&back, 1}, with.lane);
-                CHECK(std::ranges::equal(bytes_view(source).subspan(from, two_units), plain));
+        aligned_run run(with, unit_of(512), 2);
+        for (std::size_t from = 0; from < 64; ++from)
+            for (std::size_t to = 0; to < 64; ++to)
+                run.check(from, to);
+    });
+}
+
+TEST_CASE("larger units may have any alignment") {
+    for_each_cipher(1, [](cipher_case& with) {
+        aligned_run run(with, unit_of(4096), 1);
+        for (std::size_t any = 0; any < 64; ++any)
+            for (const std::size_t other : {0U, 1U, 15U, 16U, 17U, 32U, 48U, 63U}) {
+                run.check(any, other);
+                run.check(other, any);
             }
+    });
+}
+
+TEST_CASE("data may be crypted in place at any alignment") {
+    for_each_cipher(1, [](cipher_case& with) {
+        aligned_run small(with, unit_of(512), 5);
+        aligned_run large(with, unit_of(4096), 2);
+        for (std::size_t at = 0; at < 64; ++at) {
+            small.check_in_place(at);
+            large.check_in_place(at);
+        }
     });
 }
 
 TEST_CASE("nothing outside source and target is touched") {
     for_each_cipher(1, [](cipher_case& with) {
         for (const std::uint32_t size : unit_sizes)
-            for (const std::size_t units : {1U, 2U, 5U})
+            for (std::size_t units = 1; units <= (size == 512 || size == 4096 ? 9U : 2U); ++units)
                 for (const auto side : {guard_side::start, guard_side::end}) {
                     CAPTURE(size);
                     CAPTURE(units);

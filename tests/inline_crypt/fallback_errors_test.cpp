@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What bios end with when something is wrong with them, with the device, or with the key.
 #include "tests/inline_crypt/fallback_stack.hpp"
-#include "tests/inline_crypt/logged_lines.hpp"
+#include "tests/support/logged_lines.hpp"
 #include "tests/support/property.hpp"
 
 #include <algorithm>

@@ -2,9 +2,9 @@
 // Several modes on the same keyslots. Adiantum is a stand-in here: what is tested is who has which tfm when.
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "tests/inline_crypt/fallback_stack.hpp"
-#include "tests/inline_crypt/logged_lines.hpp"
 #include "tests/inline_crypt/profile_asker.hpp"
 #include "tests/support/death.hpp"
+#include "tests/support/logged_lines.hpp"
 #include "tests/support/property.hpp"
 #include "tests/support/test_cipher.hpp"
 

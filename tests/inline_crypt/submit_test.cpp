@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The door: which way a bio goes, what callers are promised about submit(), poll() and wait(), and keys.
 #include "tests/inline_crypt/fallback_stack.hpp"
-#include "tests/inline_crypt/logged_lines.hpp"
 #include "tests/inline_crypt/profile_asker.hpp"
 #include "tests/support/allocation_counter.hpp"
+#include "tests/support/logged_lines.hpp"
 #include "tests/support/memory_search.hpp"
 #include "tests/support/property.hpp"
 

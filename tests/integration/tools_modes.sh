@@ -29,6 +29,31 @@ expect_exit 0 "$blkcrypto" modes --json="$dir/file.json"
 expect_same_file "--json=FILE replaces" "$dir/file.json" "$dir/alone.json"
 grep -q '^aes-256-xts' "$out" || fail "no table beside --json=FILE"
 
+# Which implementation a mode gets where the CPU can do less. Our own need at least AES-NI and AVX: where one of them
+# is selected, the one for a lesser CPU is there as well.
+implementation_without() {
+    BLKCRYPTO_DISABLE_CPU_FEATURES=$1 "$blkcrypto" modes 2>"$dir/stderr" | sed -n 's/^aes-256-xts .* //p'
+}
+without_none=$(implementation_without "")
+case $without_none in
+aes_xts_vaes_avx512) ladder=(aes_xts_vaes_avx2 aes_xts_aesni_avx aes_xts_aesni_avx aes_xts_openssl) ;;
+aes_xts_vaes_avx2) ladder=(aes_xts_vaes_avx2 aes_xts_aesni_avx aes_xts_aesni_avx aes_xts_openssl) ;;
+aes_xts_aesni_avx) ladder=(aes_xts_aesni_avx aes_xts_aesni_avx aes_xts_aesni_avx aes_xts_openssl) ;;
+*) ladder=(aes_xts_openssl aes_xts_openssl aes_xts_openssl aes_xts_openssl) ;;
+esac
+expect_equal "without avx512f" "$(implementation_without avx512f)" "${ladder[0]}"
+expect_equal "without vaes" "$(implementation_without vaes)" "${ladder[1]}"
+expect_equal "without two of them" "$(implementation_without avx512f,vpclmulqdq)" "${ladder[2]}"
+expect_equal "without aes" "$(implementation_without aes)" "${ladder[3]}"
+[[ ! -s $dir/stderr ]] || fail "a feature that is known is no reason for words: $(cat "$dir/stderr")"
+expect_equal "without what is no feature" "$(implementation_without vase)" "$without_none"
+expect_says "there is no CPU feature 'vase'"
+expect_equal "lines about what is no feature" "$(wc -l <"$dir/stderr")" 1
+export BLKCRYPTO_DISABLE_CPU_FEATURES=aes
+expect_exit 0 "$blkcrypto" modes --json
+grep -q '"implementation": "aes_xts_openssl"' "$out" || fail "JSON without aes: $(cat "$out")"
+unset BLKCRYPTO_DISABLE_CPU_FEATURES
+
 # The file is never a separate word, and nothing is replaced before all arguments are known to be good.
 expect_refused "$dir/extra" "$blkcrypto" modes --json "$dir/extra"
 [[ ! -e $dir/extra ]] || fail "--json took the next word"

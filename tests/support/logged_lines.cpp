@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/inline_crypt/logged_lines.hpp"
+#include "tests/support/logged_lines.hpp"
 
 #include "blkcrypto/base/log.hpp"
 
