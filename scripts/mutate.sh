@@ -21,7 +21,7 @@ tree=$work/tree
 binaries=$work/binaries
 jobs=${JOBS:-$(nproc)}
 least_percent=95
-programs=(block inline_crypt dev dev_engine dev_uring faults)
+programs=(base cipher block inline_crypt dev dev_engine dev_uring faults)
 memory_limit_kib=$((8 << 20)) # of a test program: a loop without end may allocate in it
 export BLKCRYPTO_TEST_SEED=${BLKCRYPTO_TEST_SEED:-1}
 
@@ -194,6 +194,8 @@ prove_unmutated() {
 # The programs, the one of the mutated layer first: it has the tests that should notice.
 programs_for() {
     case $1 in
+    blkcrypto/base/secret*) echo base cipher ;;
+    blkcrypto/cipher/*) echo cipher inline_crypt ;;
     blkcrypto/inline_crypt/*) echo inline_crypt dev_engine block dev faults races ;;
     blkcrypto/dev/*) echo dev_engine dev dev_uring inline_crypt block faults ;;
     *) echo block inline_crypt dev_engine dev faults ;;

@@ -106,7 +106,7 @@ cpu_feature_set parse_cpu_features(std::string_view list) {
         const auto known = std::ranges::find(names, name, &named_feature::name);
         if (known != names.end())
             features.add(known->feature);
-        else
+        else if (!name.empty())
             log_warning("there is no CPU feature '" + std::string(name) + "'");
         list.remove_prefix(std::min(name.size() + 1, list.size()));
     }

@@ -95,6 +95,7 @@ TEST_CASE("empty items do not hide the other items of a list of CPU features") {
     CHECK(parse_cpu_features("vaes,") == cpu_feature_set{vaes});
     CHECK(parse_cpu_features(",vaes") == cpu_feature_set{vaes});
     CHECK(parse_cpu_features("aes,,vaes,") == cpu_feature_set{aes, vaes});
+    CHECK(logged_lines("''") == 0);
 }
 
 TEST_CASE("a name that is no CPU feature is logged, and the others count") {

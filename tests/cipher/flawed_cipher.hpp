@@ -6,7 +6,16 @@
 
 namespace blkcrypto::test {
 
-enum class flaw { none, one_bit, same_iv_for_all_units, decrypts_nothing, takes_weak_keys, takes_short_keys };
+enum class flaw {
+    none,
+    one_bit,
+    same_iv_for_all_units,
+    decrypts_nothing,
+    takes_weak_keys,
+    takes_short_keys,
+    wrong_after_512_bytes,
+    wrong_from_the_fifth_unit_on,
+};
 
 // A right cipher with one thing wrong.
 class flawed_cipher final : public skcipher {
@@ -26,6 +35,8 @@ class flawed_cipher final : public skcipher {
         if (flaw_ == flaw::decrypts_nothing && direction == cipher_direction::decrypt)
             return;
         const cipher_segment& units = run.segments.front();
+        if (direction == cipher_direction::decrypt)
+            spoil(run, units); // what it made itself it reads: only a known answer tells
         const std::size_t step =
             flaw_ == flaw::same_iv_for_all_units ? run.unit_size.bytes() : units.length_bytes;
         for (std::size_t at = 0; at < units.length_bytes; at += step) {
@@ -34,6 +45,17 @@ class flawed_cipher final : public skcipher {
         }
         if (flaw_ == flaw::one_bit)
             units.target[units.length_bytes - run.unit_size.bytes() - 1] ^= std::byte{1};
+        if (direction == cipher_direction::encrypt)
+            spoil(run, units);
+    }
+
+    // Of units that are crypted in place.
+    void spoil(const unit_run& run, const cipher_segment& units) const noexcept {
+        const std::size_t unit_bytes = run.unit_size.bytes();
+        for (std::size_t unit = 0; unit < run.units; ++unit)
+            if (flaw_ == flaw::wrong_after_512_bytes ||
+                (flaw_ == flaw::wrong_from_the_fifth_unit_on && unit >= 4))
+                units.target[(unit + 1) * unit_bytes - 1] ^= std::byte{1};
     }
 
     std::unique_ptr<skcipher> right_;

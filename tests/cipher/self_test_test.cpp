@@ -34,6 +34,8 @@ TEST_CASE("the self-test notices a cipher that is wrong") {
     CHECK_FALSE(passes<flaw::decrypts_nothing>());
     CHECK_FALSE(passes<flaw::takes_weak_keys>());
     CHECK_FALSE(passes<flaw::takes_short_keys>());
+    CHECK_FALSE(passes<flaw::wrong_after_512_bytes>());
+    CHECK_FALSE(passes<flaw::wrong_from_the_fifth_unit_on>());
 }
 
 TEST_CASE("an implementation that cannot be made fails its self-test, but a lack of memory is no verdict") {
