@@ -7,7 +7,7 @@
 #
 #   --rounds N         how often all of it is measured: 9 (quick: 5), at least 5
 #   --quick            shorter slices, fewer workloads
-#   --only GROUP,...   only these: submit, keyslot, queues, bounce, merge, ring, disk, tmpfs, or a workload: disk/4k-write
+#   --only GROUP,...   only these: cipher, submit, keyslot, queues, bounce, merge, ring, disk, tmpfs, or a workload: disk/4k-write
 #   --disk DIR         where images on a disk go (/var/tmp), and
 #   --tmpfs DIR        those in memory (/dev/shm); both in a directory of their own, which is removed
 #   --json FILE        where the result goes (build/bench/run.json)
