@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 namespace blkcrypto {
@@ -58,10 +59,12 @@ void wipe_vector_registers() noexcept {}
 
 namespace {
 
-// Never destroyed: secrets in static objects may outlive any other static.
+// Secrets in static objects may outlive any other static.
+static_assert(std::is_trivially_destructible_v<secret_cells>);
+
 secret_cells& cells() {
-    static auto* instance = new secret_cells(secret::capacity, secret_cells::locking::locked);
-    return *instance;
+    static secret_cells instance(secret::capacity, secret_cells::locking::locked);
+    return instance;
 }
 
 } // namespace

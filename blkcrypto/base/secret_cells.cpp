@@ -39,7 +39,7 @@ bool secret_cells::map_chunk() noexcept {
     void* chunk = mmap(nullptr, chunk_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (chunk == MAP_FAILED)
         return false;
-    madvise(chunk, chunk_bytes, MADV_DONTDUMP);
+    (void)madvise(chunk, chunk_bytes, MADV_DONTDUMP); // best effort; programs have no core dumps besides
     if (locking_ == locking::locked)
         (void)mlock(chunk, chunk_bytes); // best effort
     auto* bytes = static_cast<std::byte*>(chunk);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Where keys and what is expanded from them lie: cells of one size, cut from chunks that are mapped for nothing else
-// and that core dumps leave out. Chunks are kept for the life of the process: a key that comes and goes costs
-// no system call. A free cell holds nothing but the link to the next.
+// Where keys and what is expanded from them lie: cells of one size, cut from chunks that are mapped for
+// nothing else and that core dumps leave out (as far as the system can do that). Chunks are kept for the life
+// of the process: a key that comes and goes costs no system call. A free cell holds nothing but the link to
+// the next.
 //
-// Who uses it: secret, for key bytes; ciphers, for expanded keys. Make one per kind and never destroy it, so
-// that static objects may hold cells.
+// Who uses it: secret, for key bytes; ciphers, for expanded keys. Make one per kind, in static memory: it
+// has no destructor, so that static objects may hold cells.
 
 #include "blkcrypto/base/bytes.hpp"
 #include "blkcrypto/base/mutex.hpp"

@@ -46,20 +46,15 @@ struct wide {
     BLKCRYPTO_WIDE static vec shift_right(vec v) noexcept {
         return _mm_bsrli_si128(v, Bytes);
     }
+    // The other registers of AVX-512 are none of what this code was compiled for.
+    BLKCRYPTO_WIDE static void wipe_registers() noexcept { _mm256_zeroall(); }
 };
 
 #include "blkcrypto/cipher/aes_xts_wide.inc"
 
 } // namespace
 
-result<std::unique_ptr<skcipher>> make_aes_xts_aesni_avx(unsigned) {
-    static constexpr aes_xts_kernels kernels{&crypt<cipher_direction::encrypt>,
-                                             &crypt<cipher_direction::decrypt>};
-    return make_aes_xts_vector(kernels);
-}
-
-void run_bare_aes_256_aesni_avx(std::uint64_t bytes) noexcept {
-    run_bare_rounds(bytes);
-}
+const aes_xts_kernels aes_xts_aesni_avx{&crypt<cipher_direction::encrypt>, &crypt<cipher_direction::decrypt>,
+                                        &run_bare_rounds};
 
 } // namespace blkcrypto

@@ -155,7 +155,7 @@ void aes_xts_openssl::crypt_units(cipher_direction direction, const unit_run& ru
     iv_sequence next = run.ivs;
     for (const auto& segment : run.segments)
         for (std::size_t at = 0; at < segment.length_bytes; at += unit_bytes, next.skip(1))
-            crypt_unit(context, next.first, segment.source + at, segment.target + at, unit_bytes);
+            crypt_unit(context, next.next(), segment.source + at, segment.target + at, unit_bytes);
 }
 
 } // namespace

@@ -27,7 +27,7 @@ struct alignas(64) aes_xts_schedule {
 static_assert(sizeof(aes_xts_schedule) == 768);
 
 /// Allocates nothing and cannot fail; leaves no round key in registers. Whoever owns the memory zeroizes it.
-/// Needs cpu_feature aes and sse4_1.
+/// Needs cpu_feature aes, ssse3 and sse4_1.
 void expand_aes_xts_key(std::span<const std::byte, aes_256_xts_key_bytes> key,
                         aes_xts_schedule& schedule) noexcept;
 

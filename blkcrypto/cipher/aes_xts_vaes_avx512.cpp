@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vectors of four blocks: VAES and VPCLMULQDQ on 512-bit registers.
+#include "blkcrypto/base/secret.hpp"
 #include "blkcrypto/cipher/aes_xts_vector.hpp"
 
 #include <algorithm>
@@ -52,20 +53,14 @@ struct wide {
     BLKCRYPTO_WIDE static vec shift_right(vec v) noexcept {
         return _mm512_bsrli_epi128(v, Bytes);
     }
+    static void wipe_registers() noexcept { wipe_vector_registers(); }
 };
 
 #include "blkcrypto/cipher/aes_xts_wide.inc"
 
 } // namespace
 
-result<std::unique_ptr<skcipher>> make_aes_xts_vaes_avx512(unsigned) {
-    static constexpr aes_xts_kernels kernels{&crypt<cipher_direction::encrypt>,
-                                             &crypt<cipher_direction::decrypt>};
-    return make_aes_xts_vector(kernels);
-}
-
-void run_bare_aes_256_vaes_avx512(std::uint64_t bytes) noexcept {
-    run_bare_rounds(bytes);
-}
+const aes_xts_kernels aes_xts_vaes_avx512{&crypt<cipher_direction::encrypt>,
+                                          &crypt<cipher_direction::decrypt>, &run_bare_rounds};
 
 } // namespace blkcrypto

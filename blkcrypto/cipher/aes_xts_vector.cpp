@@ -7,14 +7,18 @@
 
 #include <cerrno>
 #include <new>
+#include <type_traits>
 
 namespace blkcrypto {
 namespace {
 
-// Not locked: there may be one for each of thousands of extents.
+static_assert(std::is_trivially_destructible_v<secret_cells>); // static objects may hold cells
+
+// Not locked: there may be one for each of thousands of extents. Until it is given back, a key can so reach
+// swap.
 secret_cells& schedule_cells() {
-    static auto* cells = new secret_cells(sizeof(aes_xts_schedule), secret_cells::locking::unlocked);
-    return *cells;
+    static secret_cells cells(sizeof(aes_xts_schedule), secret_cells::locking::unlocked);
+    return cells;
 }
 
 class aes_xts_vector final : public skcipher {

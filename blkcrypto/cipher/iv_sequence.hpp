@@ -5,26 +5,35 @@
 // sectors of 4096 bytes need it (shift 3): their plain64 IV counts 512-byte sectors, as dm-crypt does without
 // iv_large_sectors.
 
+#include "blkcrypto/base/log.hpp"
 #include "blkcrypto/base/uint256.hpp"
-
-#include <cassert>
 
 namespace blkcrypto {
 
-struct iv_sequence {
+class iv_sequence {
+  public:
     /// The largest unit, counted in 512-byte sectors.
     static constexpr unsigned shift_max = 7;
 
-    uint256 first; // of the unit that comes next
-    unsigned shift = 0;
-
-    constexpr iv_sequence(std::uint64_t first_iv) : first(first_iv) {}
-    constexpr iv_sequence(const uint256& first_iv, unsigned iv_shift = 0) : first(first_iv), shift(iv_shift) {
-        assert(iv_shift <= shift_max);
+    constexpr iv_sequence(std::uint64_t first_iv) : next_(first_iv) {}
+    /// `shift`: at most shift_max, or the process ends.
+    constexpr iv_sequence(const uint256& first_iv, unsigned shift = 0) : next_(first_iv), shift_(shift) {
+        if (shift > shift_max)
+            fatal("iv_sequence: a shift that no data unit size needs");
     }
 
-    /// Goes on by so many units, mod 2^256.
-    constexpr void skip(std::uint64_t units) { first.add(units << shift); }
+    /// Of the unit that comes next.
+    constexpr const uint256& next() const { return next_; }
+    constexpr unsigned shift() const { return shift_; }
+
+    /// Goes on by so many units, mod 2^256. They are fewer than 2^57, as memory holds fewer.
+    constexpr void skip(std::uint64_t units) { next_.add(units << shift_); }
+
+    constexpr bool operator==(const iv_sequence&) const = default;
+
+  private:
+    uint256 next_;
+    unsigned shift_ = 0;
 };
 
 } // namespace blkcrypto

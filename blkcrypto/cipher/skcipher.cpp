@@ -11,31 +11,30 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 
 namespace blkcrypto {
 namespace {
 
-using enum cpu_feature;
 using enum crypto_mode;
-
-constexpr cpu_feature_set aesni_avx{ssse3, sse4_1, aes, pclmulqdq, avx};
-constexpr cpu_feature_set vaes_avx2 = aesni_avx | cpu_feature_set{avx2, vaes, vpclmulqdq};
-constexpr cpu_feature_set vaes_avx512 = vaes_avx2 | cpu_feature_set{avx512f, avx512bw, avx512vl};
 
 // clang-format off
 constexpr auto implementations = std::to_array<skcipher_implementation>({
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
-    {aes_256_xts, "aes_xts_vaes_avx512", &make_aes_xts_vaes_avx512, vaes_avx512, &run_bare_aes_256_vaes_avx512},
-    {aes_256_xts, "aes_xts_vaes_avx2", &make_aes_xts_vaes_avx2, vaes_avx2, &run_bare_aes_256_vaes_avx2},
-    {aes_256_xts, "aes_xts_aesni_avx", &make_aes_xts_aesni_avx, aesni_avx, &run_bare_aes_256_aesni_avx},
+    {aes_256_xts, "aes_xts_vaes_avx512", &make_aes_xts_vector<aes_xts_vaes_avx512>, aes_xts_vaes_avx512_needs,
+     &run_bare_aes_256_rounds<aes_xts_vaes_avx512>},
+    {aes_256_xts, "aes_xts_vaes_avx2", &make_aes_xts_vector<aes_xts_vaes_avx2>, aes_xts_vaes_avx2_needs,
+     &run_bare_aes_256_rounds<aes_xts_vaes_avx2>},
+    {aes_256_xts, "aes_xts_aesni_avx", &make_aes_xts_vector<aes_xts_aesni_avx>, aes_xts_aesni_avx_needs,
+     &run_bare_aes_256_rounds<aes_xts_aesni_avx>},
 #endif
-    {aes_256_xts, "aes_xts_openssl", &make_aes_xts_openssl},
+    {.mode = aes_256_xts, .name = "aes_xts_openssl", .make = &make_aes_xts_openssl, .library = "OpenSSL"},
 });
 // clang-format on
 
-// What was found out for each mode; nothing while memory was short.
+// What was found out; nothing while memory was short.
 class selection {
   public:
     result<const skcipher_implementation*> of(crypto_mode mode) {
@@ -50,34 +49,58 @@ class selection {
         });
     }
 
+    std::error_code check(const skcipher_implementation& implementation) noexcept {
+        const std::lock_guard lock(mutex_);
+        try {
+            return passes(implementation) ? std::error_code() : make_error(ENOPKG);
+        } catch (const std::bad_alloc&) {
+            return make_error(ENOMEM);
+        }
+    }
+
     void override_with(const selection_override& with) noexcept {
         const std::lock_guard lock(mutex_);
         override_ = with;
         known_ = {};
+        verdicts_.clear();
     }
 
   private:
-    const skcipher_implementation* select(crypto_mode mode) const {
+    struct verdict {
+        const skcipher_implementation* on;
+        bool passed;
+    };
+
+    const skcipher_implementation* select(crypto_mode mode) {
         const skcipher_implementation* found = first_that_works(override_.before, mode);
         return found != nullptr ? found : first_that_works(implementations, mode);
     }
 
     const skcipher_implementation* first_that_works(std::span<const skcipher_implementation> among,
-                                                    crypto_mode mode) const {
-        const cpu_feature_set features = cpu_features().without(override_.features_disabled);
-        for (const auto& implementation : among) {
-            if (implementation.mode != mode || !features.contains(implementation.needs))
-                continue;
-            if (override_.passes(implementation))
-                return &implementation;
+                                                    crypto_mode mode) {
+        const auto found = std::ranges::find_if(among, [&](const auto& implementation) {
+            return implementation.mode == mode && passes(implementation);
+        });
+        return found != among.end() ? &*found : nullptr;
+    }
+
+    bool passes(const skcipher_implementation& implementation) {
+        if (!cpu_features().without(override_.features_disabled).contains(implementation.needs))
+            return false;
+        const auto known = std::ranges::find(verdicts_, &implementation, &verdict::on);
+        if (known != verdicts_.end())
+            return known->passed;
+        verdicts_.reserve(verdicts_.size() + 1); // before it is said: memory may be short
+        verdicts_.push_back({&implementation, override_.passes(implementation)});
+        if (!verdicts_.back().passed)
             log_warning(std::string(implementation.name) + " failed its self-test and is not used");
-        }
-        return nullptr;
+        return verdicts_.back().passed;
     }
 
     std::mutex mutex_;
     selection_override override_;
     std::array<std::optional<const skcipher_implementation*>, crypto_mode_count> known_;
+    std::vector<verdict> verdicts_;
 };
 
 selection& selected() {
@@ -200,6 +223,10 @@ result<const skcipher_implementation*> select_implementation(crypto_mode mode) {
 const skcipher_implementation* selected_implementation(crypto_mode mode) noexcept {
     const auto known = selected().of(mode);
     return known.has_value() ? *known : nullptr;
+}
+
+std::error_code check_usable(const skcipher_implementation& implementation) noexcept {
+    return selected().check(implementation);
 }
 
 result<std::unique_ptr<skcipher>> make_skcipher(crypto_mode mode, unsigned lanes) {

@@ -85,6 +85,7 @@ struct skcipher_implementation {
     /// What it cannot be faster than: the block cipher's instructions for so many bytes, alone. For
     /// measurements; null if there is no such code.
     void (*run_bare_rounds)(std::uint64_t bytes) noexcept = nullptr;
+    std::string_view library = {}; // whose cipher it is; empty: ours
 
     bool runs_here() const noexcept { return cpu_features().contains(needs); }
 };
@@ -97,6 +98,10 @@ std::span<const skcipher_implementation> skcipher_implementations() noexcept;
 result<const skcipher_implementation*> select_implementation(crypto_mode mode);
 /// For whoever shows it: null also if memory ran out.
 const skcipher_implementation* selected_implementation(crypto_mode mode) noexcept;
+
+/// Whether a program could get it: the processor has what it needs, and it passes its self-test, which is run
+/// once and said to fail once. ENOPKG if not, ENOMEM if that cannot be said now.
+std::error_code check_usable(const skcipher_implementation& implementation) noexcept;
 
 /// An unkeyed tfm. ENOPKG: the mode has no implementation here. ENOMEM.
 result<std::unique_ptr<skcipher>> make_skcipher(crypto_mode mode, unsigned lanes);

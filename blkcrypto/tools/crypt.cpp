@@ -25,14 +25,14 @@ static_assert(buffer_bytes % data_unit_size::max_bytes == 0);
 // How many data units have an IV of at most `iv_bytes` bytes; as good as endless if the number does not fit.
 std::uint64_t units_that_fit(const iv_sequence& ivs, unsigned iv_bytes) {
     constexpr std::uint64_t endless = std::numeric_limits<std::uint64_t>::max();
-    if (ivs.first.significant_bytes() > iv_bytes)
+    if (ivs.next().significant_bytes() > iv_bytes)
         return 0;
     // The greatest IV is all ones, so what is left up to it is the complement.
-    const auto& limbs = ivs.first.limbs;
+    const auto& limbs = ivs.next().limbs;
     for (std::size_t i = 1; i < iv_bytes / sizeof(limbs[0]); ++i)
         if (limbs[i] != endless)
             return endless;
-    const std::uint64_t steps = (endless - limbs[0]) >> ivs.shift;
+    const std::uint64_t steps = (endless - limbs[0]) >> ivs.shift();
     return steps == endless ? endless : steps + 1;
 }
 
@@ -202,7 +202,7 @@ int crypt_verb::run() {
     cli::file input = cli::file::open_input(in_);
     const auto length_bytes = input.remaining_bytes();
     crypt_stream stream(*tfm, mode, way, unit_size, ivs);
-    if (ivs.first.significant_bytes() > mode.iv_size_bytes)
+    if (ivs.next().significant_bytes() > mode.iv_size_bytes)
         throw stream.dun_too_large();
     stream.check_length(input.name(), length_bytes.value_or(0));
     cli::file output = open_distinct_output(input);

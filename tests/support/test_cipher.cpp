@@ -52,7 +52,7 @@ class stand_in_cipher final : public skcipher {
         for (const auto& segment : run.segments) {
             std::memmove(segment.target, segment.source, segment.length_bytes);
             for (std::size_t at = 0; at < segment.length_bytes; at += unit_bytes, next.skip(1))
-                stand_in_crypt(key(), next.first, {segment.target + at, unit_bytes});
+                stand_in_crypt(key(), next.next(), {segment.target + at, unit_bytes});
         }
     }
 
