@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <openssl/sha.h>
 #include <vector>
 
 namespace blkcrypto {
@@ -18,19 +19,30 @@ consteval std::array<std::byte, (N - 1) / 2> from_hex(const char (&digits)[N]) {
     return bytes;
 }
 
-// IEEE Std 1619-2007, annex B, vector 10: AES-256-XTS, data unit 0xff, 00 .. ff again and again; 512 bytes
-// there. Of a longer unit these are the first 512 bytes. Its end was computed with OpenSSL, nettle and
-// libgcrypt.
 constexpr auto xts_key = from_hex("2718281828459045235360287471352662497757247093699959574966967627"
                                   "3141592653589793238462643383279502884197169399375105820974944592");
-constexpr auto xts_first_32 = from_hex("1c3b3a102f770386e4836c99e370cf9bea00803f5e482357a4ae12d414a3e63b");
-constexpr auto xts_at_496 = from_hex("c4f36ffda9fcea70b9c6e693e148c151");
-constexpr auto xts_at_1008 = from_hex("cda7c5e5537c781b2e930aa006756067");
-constexpr std::uint64_t xts_dun = 0xff;
-constexpr std::size_t unit_bytes = 1024;
 
-// The vector has each place among the units of a call up to this one: they are not all done alike.
-constexpr std::size_t units_before_max = 8;
+// Plaintext is 00 .. ff again and again; ciphertext is known by its SHA-256, so that no byte of it is left
+// out.
+struct known_units {
+    iv_sequence ivs;
+    std::uint32_t unit_bytes;
+    std::size_t units;
+    std::array<std::byte, 32> sha256;
+};
+
+// Their ninth has the number 0xff: its first half is vector 10 of IEEE Std 1619-2007, annex B, whose digest
+// follows. The rest, and the other units, were computed with nettle and with OpenSSL.
+const known_units xts_units{iv_sequence(0xff - 8), 1024, 10,
+                            from_hex("8fe12f40ebb79d2f2796c6d1c3b49852846d92a26e40e8ce8d9c218cc8498d27")};
+constexpr std::size_t ieee_unit = 8;
+constexpr std::size_t ieee_bytes = 512;
+constexpr auto ieee_sha256 = from_hex("e97e974fa393af794f7a4684395814cf820de60a01eaec677d87b452e316b364");
+
+// An IV carries into its high word, and advances by 8. Computed likewise.
+const known_units xts_carrying_units{
+    iv_sequence(uint256(~std::uint64_t{0} - 2, 1, 0, 0), 3), 512, 9,
+    from_hex("a8fcb91f2819cd2bdbc396c0c4d532d2bb59a56594400d0c29eb2a00076be631")};
 
 std::vector<std::byte> counting_bytes(std::size_t size) {
     std::vector<std::byte> bytes(size);
@@ -39,34 +51,68 @@ std::vector<std::byte> counting_bytes(std::size_t size) {
     return bytes;
 }
 
-bool holds(bytes_view unit, std::size_t at, bytes_view expected) {
-    return std::ranges::equal(unit.subspan(at, expected.size()), expected);
+bool is_digest_of(std::span<const std::byte, 32> expected, bytes_view data) {
+    std::array<unsigned char, 32> digest;
+    if (SHA256(reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest.data()) == nullptr)
+        throw std::bad_alloc();
+    return std::ranges::equal(std::as_bytes(std::span(digest)), expected);
 }
 
-// The vector after so many units, and before one.
-bool encrypts_and_decrypts(const skcipher& tfm, std::size_t units_before) {
-    const auto unit_size = *data_unit_size::make(unit_bytes);
-    const auto plain = counting_bytes((units_before + 2) * unit_bytes);
-    auto data = plain;
+void crypt_in_place(const skcipher& tfm, cipher_direction direction, const iv_sequence& ivs,
+                    data_unit_size unit_size, bytes_span data) {
     cipher_lane lane(0);
-    const cipher_segment in_place{data.data(), data.data(), data.size()};
-    tfm.crypt(cipher_direction::encrypt, xts_dun - units_before, unit_size, {&in_place, 1}, lane);
-    const bytes_view vector = bytes_view(data).subspan(units_before * unit_bytes, unit_bytes);
-    if (!holds(vector, 0, xts_first_32) || !holds(vector, 496, xts_at_496) ||
-        !holds(vector, 1008, xts_at_1008))
+    const cipher_segment all{data.data(), data.data(), data.size()};
+    tfm.crypt(direction, ivs, unit_size, {&all, 1}, lane);
+}
+
+// All of them in a call, then each but the first as the first of a call: units of a call are not all done
+// alike.
+bool crypts_from_each_unit_on(const skcipher& tfm, const known_units& known) {
+    const auto unit_size = *data_unit_size::make(known.unit_bytes);
+    const auto plain = counting_bytes(known.units * known.unit_bytes);
+    auto cipher = plain;
+    crypt_in_place(tfm, cipher_direction::encrypt, known.ivs, unit_size, cipher);
+    if (!is_digest_of(known.sha256, cipher) ||
+        !is_digest_of(ieee_sha256, bytes_view(cipher).subspan(ieee_unit * known.unit_bytes, ieee_bytes)))
         return false;
-    tfm.crypt(cipher_direction::decrypt, xts_dun - units_before, unit_size, {&in_place, 1}, lane);
-    return data == plain;
+    for (std::size_t first = 0; first < known.units; ++first) {
+        iv_sequence ivs = known.ivs;
+        ivs.skip(first);
+        auto data = plain;
+        const bytes_span rest = bytes_span(data).subspan(first * known.unit_bytes);
+        crypt_in_place(tfm, cipher_direction::encrypt, ivs, unit_size, rest);
+        if (!std::ranges::equal(rest, bytes_view(cipher).last(rest.size())))
+            return false;
+        crypt_in_place(tfm, cipher_direction::decrypt, ivs, unit_size, rest);
+        if (data != plain)
+            return false;
+    }
+    return true;
+}
+
+// From one place to another, in two segments.
+bool crypts_out_of_place(const skcipher& tfm, const known_units& known) {
+    const auto unit_size = *data_unit_size::make(known.unit_bytes);
+    const auto plain = counting_bytes(known.units * known.unit_bytes);
+    const std::size_t cut = known.units / 2 * known.unit_bytes;
+    std::vector<std::byte> cipher(plain.size());
+    std::vector<std::byte> back(plain.size());
+    cipher_lane lane(0);
+    const auto crypt = [&](cipher_direction direction, const auto& from, auto& to) {
+        const std::array segments{cipher_segment{from.data(), to.data(), cut},
+                                  cipher_segment{from.data() + cut, to.data() + cut, from.size() - cut}};
+        tfm.crypt(direction, known.ivs, unit_size, segments, lane);
+    };
+    crypt(cipher_direction::encrypt, plain, cipher);
+    crypt(cipher_direction::decrypt, cipher, back);
+    return is_digest_of(known.sha256, cipher) && back == plain;
 }
 
 bool aes_xts_is_right(skcipher& tfm) {
     if (tfm.setkey(bytes_view(xts_key).first(63)) != std::errc::invalid_argument ||
         tfm.setkey(std::array<std::byte, 64>{}) != std::errc::invalid_argument || tfm.setkey(xts_key))
         return false;
-    for (std::size_t units_before = 0; units_before <= units_before_max; ++units_before)
-        if (!encrypts_and_decrypts(tfm, units_before))
-            return false;
-    return true;
+    return crypts_from_each_unit_on(tfm, xts_units) && crypts_out_of_place(tfm, xts_carrying_units);
 }
 
 } // namespace

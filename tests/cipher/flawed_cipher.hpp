@@ -15,6 +15,8 @@ enum class flaw {
     takes_short_keys,
     wrong_after_512_bytes,
     wrong_from_the_fifth_unit_on,
+    wrong_in_the_middle,
+    high_word_of_the_iv_is_ignored,
 };
 
 // A right cipher with one thing wrong.
@@ -34,28 +36,49 @@ class flawed_cipher final : public skcipher {
                      cipher_lane& lane) const noexcept override {
         if (flaw_ == flaw::decrypts_nothing && direction == cipher_direction::decrypt)
             return;
-        const cipher_segment& units = run.segments.front();
+        // What it has encrypted it decrypts, in place: only a known answer tells.
         if (direction == cipher_direction::decrypt)
-            spoil(run, units); // what it made itself it reads: only a known answer tells
-        const std::size_t step =
-            flaw_ == flaw::same_iv_for_all_units ? run.unit_size.bytes() : units.length_bytes;
-        for (std::size_t at = 0; at < units.length_bytes; at += step) {
-            const cipher_segment part{units.source + at, units.target + at, step};
-            right_->crypt(direction, run.ivs, run.unit_size, {&part, 1}, lane);
-        }
-        if (flaw_ == flaw::one_bit)
-            units.target[units.length_bytes - run.unit_size.bytes() - 1] ^= std::byte{1};
+            spoil(run);
+        crypt_rightly(direction, run, lane);
         if (direction == cipher_direction::encrypt)
-            spoil(run, units);
+            spoil(run);
     }
 
-    // Of units that are crypted in place.
-    void spoil(const unit_run& run, const cipher_segment& units) const noexcept {
+    void crypt_rightly(cipher_direction direction, const unit_run& run, cipher_lane& lane) const noexcept {
+        const uint256& iv = run.ivs.next();
+        if (flaw_ == flaw::high_word_of_the_iv_is_ignored)
+            return right_->crypt(direction, {uint256(iv.limbs[0]), run.ivs.shift()}, run.unit_size,
+                                 run.segments, lane);
+        if (flaw_ != flaw::same_iv_for_all_units)
+            return right_->crypt(direction, run.ivs, run.unit_size, run.segments, lane);
+        for (const auto& segment : run.segments)
+            for (std::size_t at = 0; at < segment.length_bytes; at += run.unit_size.bytes()) {
+                const cipher_segment unit{segment.source + at, segment.target + at, run.unit_size.bytes()};
+                right_->crypt(direction, run.ivs, run.unit_size, {&unit, 1}, lane);
+            }
+    }
+
+    void spoil(const unit_run& run) const noexcept {
         const std::size_t unit_bytes = run.unit_size.bytes();
-        for (std::size_t unit = 0; unit < run.units; ++unit)
-            if (flaw_ == flaw::wrong_after_512_bytes ||
-                (flaw_ == flaw::wrong_from_the_fifth_unit_on && unit >= 4))
-                units.target[(unit + 1) * unit_bytes - 1] ^= std::byte{1};
+        std::size_t unit = 0;
+        for (const auto& segment : run.segments)
+            for (std::size_t at = 0; at < segment.length_bytes; at += unit_bytes, ++unit)
+                if (const std::size_t spoiled = spoiled_byte(unit, unit_bytes); spoiled < unit_bytes)
+                    segment.target[at + spoiled] ^= std::byte{1};
+    }
+    std::size_t spoiled_byte(std::size_t unit, std::size_t unit_bytes) const noexcept {
+        switch (flaw_) {
+        case flaw::one_bit:
+            return unit == 0 ? unit_bytes - 1 : unit_bytes;
+        case flaw::wrong_after_512_bytes:
+            return unit_bytes > 512 ? unit_bytes - 1 : unit_bytes;
+        case flaw::wrong_from_the_fifth_unit_on:
+            return unit >= 4 ? unit_bytes - 1 : unit_bytes;
+        case flaw::wrong_in_the_middle:
+            return unit_bytes / 4;
+        default:
+            return unit_bytes;
+        }
     }
 
     std::unique_ptr<skcipher> right_;

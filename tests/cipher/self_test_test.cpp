@@ -36,6 +36,8 @@ TEST_CASE("the self-test notices a cipher that is wrong") {
     CHECK_FALSE(passes<flaw::takes_short_keys>());
     CHECK_FALSE(passes<flaw::wrong_after_512_bytes>());
     CHECK_FALSE(passes<flaw::wrong_from_the_fifth_unit_on>());
+    CHECK_FALSE(passes<flaw::wrong_in_the_middle>());
+    CHECK_FALSE(passes<flaw::high_word_of_the_iv_is_ignored>());
 }
 
 TEST_CASE("an implementation that cannot be made fails its self-test, but a lack of memory is no verdict") {
