@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/measurement.hpp"
 
+#include "blkcrypto/tools/cli/statistics.hpp"
+
 #include <algorithm>
 
 namespace blkcrypto::bench {
@@ -11,13 +13,6 @@ constexpr double ns_per_s = 1e9;
 
 double ratio(double value, double to) {
     return to == 0 ? 0 : value / to;
-}
-
-double quantile(const std::vector<double>& sorted, double fraction) {
-    const double place = fraction * static_cast<double>(sorted.size() - 1);
-    const auto below = static_cast<std::size_t>(place);
-    const std::size_t above = std::min(below + 1, sorted.size() - 1);
-    return sorted[below] + (sorted[above] - sorted[below]) * (place - static_cast<double>(below));
 }
 
 } // namespace
@@ -39,7 +34,8 @@ round_figures figures_of(const slice_result& slice) {
 
 spread spread_of(std::vector<double> values) {
     std::ranges::sort(values);
-    return {quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75)};
+    return {cli::quantile_of_sorted(values, 0.5), cli::quantile_of_sorted(values, 0.25),
+            cli::quantile_of_sorted(values, 0.75)};
 }
 
 void path_measurement::add(const slice_result& slice) {

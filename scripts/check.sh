@@ -11,7 +11,7 @@
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer, all tests
 #   tsan      ThreadSanitizer, all tests but those labelled uring
 #   clang     clang, its thread-safety analysis as errors, all tests
-#   portable  without our own vector code, as on other architectures: tests of the ciphers and of the tools
+#   portable  ciphers of libraries only, which other architectures have: tests of the ciphers and of the tools
 #   coverage  the tests reach 95 % of the lines of block/ and inline_crypt/ (scripts/coverage.sh)
 #   format    clang-format finds nothing to change
 #

@@ -8,7 +8,7 @@ set -eu
 # Prints "file:line: why" for every #include of ours that goes the wrong way in the tree at $1.
 violations() (
     cd "$1"
-    find blkcrypto fsdemo \( -name '*.hpp' -o -name '*.cpp' -o -name '*.h' -o -name '*.c' \) 2>/dev/null | sort |
+    find blkcrypto fsdemo \( -name '*.hpp' -o -name '*.cpp' -o -name '*.inc' -o -name '*.h' -o -name '*.c' \) 2>/dev/null | sort |
     while IFS= read -r file; do
         awk -v file="$file" '
         function bad(why) { printf "%s:%d: %s\n", file, FNR, why }

@@ -28,6 +28,14 @@ constexpr std::array names{
     named_feature{"avx512vl", cpu_feature::avx512vl},
 };
 
+void say_unknown(std::string_view name) {
+    std::string line("BLKCRYPTO_DISABLE_CPU_FEATURES: there is no CPU feature '");
+    line.append(name).append("', but");
+    for (const auto& known : names)
+        line.append(" ").append(known.name);
+    log_warning(line);
+}
+
 #if defined(__x86_64__)
 
 // CPUID leaves 1 and 7, and what the operating system saves of the registers when it switches tasks (XCR0):
@@ -107,7 +115,7 @@ cpu_feature_set parse_cpu_features(std::string_view list) {
         if (known != names.end())
             features.add(known->feature);
         else if (!name.empty())
-            log_warning("there is no CPU feature '" + std::string(name) + "'");
+            say_unknown(name);
         list.remove_prefix(std::min(name.size() + 1, list.size()));
     }
     return features;

@@ -159,9 +159,9 @@ CLI::App* crypt_verb::add_to(CLI::App& program) {
     key_file_.add_to(*app);
     app->add_option("--data-unit-size", unit_size_, "512 to 64k (default 4k)")->type_name("SIZE");
     app->add_option("--dun", dun_, "of the first unit, decimal or 0x... (default 0)")->type_name("NUMBER");
-    app->add_option(
-           "--iv-shift", iv_shift_,
-           "the IV of the next unit is 2^N more, not 1: 3 for LUKS2 with 4096-byte sectors (default 0)")
+    app->add_option("--iv-shift", iv_shift_,
+                    "the IV of the next unit is 2^N more, not 1; --dun is the first IV. LUKS2 with 4096-byte "
+                    "sectors: 3, and --dun is 8 times the sector's number (default 0)")
         ->type_name("N");
     app->add_option("--in", in_, "default stdin")->type_name("FILE");
     app->add_option("--out", out_, "default stdout; replaced")->type_name("FILE");

@@ -11,7 +11,6 @@
 #include "blkcrypto/tools/verbs.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <fmt/format.h>
 #include <memory>
 #include <unistd.h>
@@ -30,12 +29,12 @@ constexpr std::uint64_t threads_max = 64;
 constexpr std::uint64_t rounds_max = 1000;
 constexpr std::chrono::milliseconds slice{25};
 
-// On a terminal, how far the slices have got.
+// On a terminal, how far the slices have got: after the first second, and a few times a second.
 class slice_progress {
   public:
     explicit slice_progress(std::size_t slices) : slices_(slices) {}
     ~slice_progress() {
-        if (is_terminal_)
+        if (is_shown_)
             cli::print_live_line({});
     }
     slice_progress(const slice_progress&) = delete;
@@ -43,20 +42,27 @@ class slice_progress {
 
     void advance() {
         ++done_;
-        if (!is_terminal_)
+        const auto now = clock::now();
+        if (!is_terminal_ || now < next_print_)
             return;
-        const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+        is_shown_ = true;
+        next_print_ = now + std::chrono::milliseconds(250);
         const double share = static_cast<double>(done_) / static_cast<double>(slices_);
+        const std::chrono::duration<double> elapsed = now - start_;
         const auto left_s = static_cast<unsigned>(elapsed.count() / share * (1 - share) + 0.5);
         cli::print_live_line(
             fmt::format("speed: {:.0f} %, {}:{:02} left", 100 * share, left_s / 60, left_s % 60));
     }
 
   private:
+    using clock = std::chrono::steady_clock;
+
     const bool is_terminal_ = isatty(STDERR_FILENO) == 1;
     const std::size_t slices_;
     std::size_t done_ = 0;
-    const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+    bool is_shown_ = false;
+    const clock::time_point start_ = clock::now();
+    clock::time_point next_print_ = start_ + std::chrono::seconds(1);
 };
 
 struct mode_rows {
@@ -65,7 +71,7 @@ struct mode_rows {
 };
 
 void measure(std::vector<mode_rows>& modes, const std::vector<speed_subjects>& subjects,
-             const std::vector<speed_case>& cases, const speed_effort& effort) {
+             const std::vector<speed_conditions>& cases, const speed_effort& effort) {
     std::size_t slices = 0;
     for (const auto& of_mode : subjects)
         slices += cases.size() * of_mode.size() * effort.rounds;
@@ -76,9 +82,10 @@ void measure(std::vector<mode_rows>& modes, const std::vector<speed_subjects>& s
     std::align(page_bytes, memory_set_bytes, aligned, space);
     const bytes_span sets(static_cast<std::byte*>(aligned), memory_set_bytes);
     for (std::size_t i = 0; i < modes.size(); ++i)
-        for (const auto& of : cases)
-            std::ranges::move(measure_speed(subjects[i], of, sets, effort, [&] { progress.advance(); }),
-                              std::back_inserter(modes[i].rows));
+        for (const auto& conditions : cases)
+            std::ranges::move(
+                measure_speed(subjects[i], conditions, sets, effort, [&] { progress.advance(); }),
+                std::back_inserter(modes[i].rows));
 }
 
 class speed_verb final : public cli::verb {
@@ -89,7 +96,7 @@ class speed_verb final : public cli::verb {
   private:
     std::vector<const crypto_mode_info*> wanted_modes() const;
     std::vector<data_unit_size> wanted_unit_sizes() const;
-    std::vector<speed_case> wanted_cases(unsigned threads) const;
+    std::vector<speed_conditions> wanted_cases(unsigned threads) const;
 
     std::string mode_;
     std::string unit_size_;
@@ -99,8 +106,9 @@ class speed_verb final : public cli::verb {
 };
 
 CLI::App* speed_verb::add_to(CLI::App& program) {
-    CLI::App* app = cli::add_verb(program, "speed", "Measure the ciphers on this machine",
-                                  "blkcrypto speed --mode aes-256-xts --data-unit-size 4k --threads 2");
+    CLI::App* app =
+        cli::add_verb(program, "speed", "Measure the ciphers on this machine; takes 512 MiB of memory",
+                      "blkcrypto speed --mode aes-256-xts --data-unit-size 4k --threads 2");
     app->add_option("--mode", mode_, "see blkcrypto modes (default: all that have an implementation)")
         ->type_name("MODE");
     app->add_option("--data-unit-size", unit_size_, "512 to 64k (default: 512, 4k and 64k)")
@@ -116,9 +124,13 @@ std::vector<const crypto_mode_info*> speed_verb::wanted_modes() const {
     if (!mode_.empty())
         return {&cli::parse_mode("--mode", mode_)};
     std::vector<const crypto_mode_info*> modes;
-    for (const auto& mode : crypto_modes())
-        if (selected_implementation(mode.mode) != nullptr)
+    for (const auto& mode : crypto_modes()) {
+        const auto selected = select_implementation(mode.mode);
+        if (selected.has_error())
+            throw cli::file_error(cli::exit_failed, mode.name, selected.error().value());
+        if (*selected != nullptr)
             modes.push_back(&mode);
+    }
     return modes;
 }
 
@@ -133,11 +145,11 @@ std::vector<data_unit_size> speed_verb::wanted_unit_sizes() const {
 
 // The large set is what all threads have together, so that more threads do not need more memory.
 std::size_t memory_set_of(unsigned threads) {
-    return memory_set_bytes / std::bit_ceil(threads);
+    return memory_set_bytes / threads / cached_set_bytes * cached_set_bytes;
 }
 
-std::vector<speed_case> speed_verb::wanted_cases(unsigned threads) const {
-    std::vector<speed_case> cases;
+std::vector<speed_conditions> speed_verb::wanted_cases(unsigned threads) const {
+    std::vector<speed_conditions> cases;
     for (const unsigned count : threads == 1 ? std::vector{1U} : std::vector{1U, threads})
         for (const std::size_t set_bytes : {cached_set_bytes, memory_set_of(count)})
             for (const auto unit_size : wanted_unit_sizes())
@@ -159,17 +171,17 @@ int speed_verb::run() {
     json_.open();
 
     measure(all, subjects, cases, {rounds, slice});
-    if (json_.wants_text()) {
-        auto out = cli::file::open_output(cli::standard_stream);
-        for (const auto& of_mode : all)
-            out.write(speed_text(*of_mode.mode, of_mode.rows));
-    }
     auto document = cli::make_document("blkcrypto.speed", 1);
     document["rows"] = nlohmann::ordered_json::array();
     for (const auto& of_mode : all)
         for (const auto& row : of_mode.rows)
             document["rows"].push_back(speed_json(*of_mode.mode, row));
     json_.write(document);
+    if (json_.wants_text()) {
+        auto out = cli::file::open_output(cli::standard_stream);
+        for (const auto& of_mode : all)
+            out.write(speed_text(*of_mode.mode, of_mode.rows));
+    }
     return cli::exit_success;
 }
 

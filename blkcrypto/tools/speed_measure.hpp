@@ -12,7 +12,7 @@
 namespace blkcrypto::tools {
 
 /// What the subjects of a comparison have in common.
-struct speed_case {
+struct speed_conditions {
     cipher_direction direction;
     data_unit_size unit_size;
     std::size_t working_set_bytes; // of each thread: half is read, half written, from end to end and again
@@ -28,10 +28,12 @@ struct speed_figures {
 struct speed_row {
     std::string implementation;
     bool is_control;
-    speed_case of;
-    speed_figures gb_per_s;                 // of all threads together; 10^9 bytes that were crypted
-    std::optional<double> ratio_to_openssl; // the median over rounds; nothing: that is not among the subjects
-    std::optional<double> ratio_to_limit;
+    speed_conditions conditions;
+    speed_figures gb_per_s; // of all threads together; 10^9 bytes that were crypted
+    // Medians over rounds; nothing: that is not among the subjects.
+    std::optional<double> ratio_to_openssl;
+    std::optional<double> ratio_to_limit; // the bare instructions of the block cipher
+    std::optional<double> ratio_to_memcpy;
 };
 
 struct speed_effort {
@@ -40,8 +42,9 @@ struct speed_effort {
 };
 
 /// A row for each subject, in their order. `memory` is as much as all threads' working sets. `slice_done` is
-/// called after every slice.
-std::vector<speed_row> measure_speed(const speed_subjects& subjects, const speed_case& of, bytes_span memory,
-                                     const speed_effort& effort, const std::function<void()>& slice_done);
+/// called after every slice. program_error, exit code 1: a thread cannot be had.
+std::vector<speed_row> measure_speed(const speed_subjects& subjects, const speed_conditions& conditions,
+                                     bytes_span memory, const speed_effort& effort,
+                                     const std::function<void()>& slice_done);
 
 } // namespace blkcrypto::tools

@@ -10,7 +10,7 @@
 
 namespace blkcrypto::tools {
 
-/// Rows of one mode, in the order they were measured; at most 100 columns wide.
+/// Rows of one mode, one at least, in the order they were measured; at most 100 columns wide.
 std::string speed_text(const crypto_mode_info& mode, std::span<const speed_row> rows);
 
 nlohmann::ordered_json speed_json(const crypto_mode_info& mode, const speed_row& row);

@@ -2,7 +2,6 @@
 #include "blkcrypto/tools/speed_subject.hpp"
 
 #include "blkcrypto/base/log.hpp"
-#include "blkcrypto/cipher/self_test.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <algorithm>
@@ -27,7 +26,9 @@ class implementation_subject final : public speed_subject {
   public:
     implementation_subject(const skcipher_implementation& implementation, std::unique_ptr<skcipher> tfm,
                            unsigned threads)
-        : speed_subject(std::string(implementation.name), role_of(implementation.name)),
+        : speed_subject(std::string(implementation.name), implementation.library == "OpenSSL"
+                                                              ? speed_role::openssl
+                                                              : speed_role::implementation),
           tfm_(std::move(tfm)) {
         for (unsigned i = 0; i < threads; ++i)
             lanes_.emplace_back(i);
@@ -38,25 +39,20 @@ class implementation_subject final : public speed_subject {
     }
 
   private:
-    static speed_role role_of(std::string_view name) {
-        return name.ends_with("_openssl") ? speed_role::openssl : speed_role::implementation;
-    }
-
     std::unique_ptr<skcipher> tfm_;
     std::vector<cipher_lane> lanes_;
 };
 
 class gcrypt_subject final : public speed_subject {
   public:
-    /// Null if the library does not have the mode.
+    /// Null if it does not have the mode. program_error, exit code 1: it fails.
     static std::unique_ptr<speed_subject> make(const crypto_mode_info& mode, unsigned threads) {
         if (mode.mode != crypto_mode::aes_256_xts)
             return nullptr;
         std::unique_ptr<gcrypt_subject> made(new gcrypt_subject("aes_xts_libgcrypt"));
         const auto key = make_key(mode);
         for (unsigned i = 0; i < threads; ++i)
-            if (!made->add_lane(key))
-                return nullptr;
+            made->add_lane(key);
         return made;
     }
     ~gcrypt_subject() override {
@@ -81,14 +77,19 @@ class gcrypt_subject final : public speed_subject {
   private:
     explicit gcrypt_subject(std::string name) : speed_subject(std::move(name), speed_role::implementation) {}
 
-    bool add_lane(bytes_view key) {
+    void add_lane(bytes_view key) {
         static const bool initialized = gcry_check_version(GCRYPT_VERSION) != nullptr &&
                                         gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0) == 0;
         gcry_cipher_hd_t lane = nullptr;
-        if (!initialized || gcry_cipher_open(&lane, GCRY_CIPHER_AES256, GCRY_CIPHER_MODE_XTS, 0) != 0)
-            return false;
-        lanes_.push_back(lane);
-        return gcry_cipher_setkey(lane, key.data(), key.size()) == 0;
+        gcry_error_t error = gcry_error(GPG_ERR_NOT_INITIALIZED);
+        if (initialized)
+            error = gcry_cipher_open(&lane, GCRY_CIPHER_AES256, GCRY_CIPHER_MODE_XTS, 0);
+        if (error == 0) {
+            lanes_.push_back(lane);
+            error = gcry_cipher_setkey(lane, key.data(), key.size());
+        }
+        if (error != 0)
+            throw cli::program_error(cli::exit_failed, "libgcrypt", gcry_strerror(error));
     }
 
     std::vector<gcry_cipher_hd_t> lanes_; // by thread
@@ -96,7 +97,7 @@ class gcrypt_subject final : public speed_subject {
 
 class memcpy_subject final : public speed_subject {
   public:
-    memcpy_subject() : speed_subject("memcpy", speed_role::control) {}
+    memcpy_subject() : speed_subject("memcpy", speed_role::memory) {}
 
     void run(unsigned, const speed_work& work) noexcept override {
         std::memcpy(work.data.target, work.data.source, work.data.length_bytes);
@@ -125,16 +126,19 @@ std::unique_ptr<speed_subject> make_implementation(const skcipher_implementation
 }
 
 // Those that a program could get.
-std::vector<const skcipher_implementation*> usable_implementations(crypto_mode mode) {
+std::vector<const skcipher_implementation*> usable_implementations(const crypto_mode_info& mode) {
     std::vector<const skcipher_implementation*> usable;
     for (const auto& implementation : skcipher_implementations()) {
-        if (implementation.mode != mode || !implementation.runs_here())
+        if (implementation.mode != mode.mode)
             continue;
-        if (passes_self_test(implementation))
+        const std::error_code error = check_usable(implementation);
+        if (!error)
             usable.push_back(&implementation);
-        else
-            log_warning(fmt::format("{} failed its self-test and is not measured", implementation.name));
+        else if (error != make_error(ENOPKG))
+            throw cli::file_error(cli::exit_failed, mode.name, error.value());
     }
+    if (usable.empty())
+        throw cli::unusable(mode.name, "no implementation of this mode", ENOPKG);
     return usable;
 }
 
@@ -142,9 +146,7 @@ std::vector<const skcipher_implementation*> usable_implementations(crypto_mode m
 
 speed_subjects make_speed_subjects(const crypto_mode_info& mode, unsigned threads) {
     speed_subjects subjects;
-    const auto usable = usable_implementations(mode.mode);
-    if (usable.empty())
-        throw cli::unusable(mode.name, "no implementation of this mode", ENOPKG);
+    const auto usable = usable_implementations(mode);
     for (const auto* implementation : usable)
         subjects.push_back(make_implementation(*implementation, mode, threads));
     if (auto gcrypt = gcrypt_subject::make(mode, threads))

@@ -21,9 +21,9 @@ struct speed_work {
 
 enum class speed_role {
     implementation,
-    openssl, // an implementation too, and what ratio_to_openssl refers to
-    control,
-    instructions // the control that ratio_to_limit refers to: the mode's block cipher and nothing else
+    openssl,      // an implementation too, and what ratio_to_openssl refers to
+    instructions, // a control, what ratio_to_limit refers to: the mode's block cipher and nothing else
+    memory        // a control: memcpy
 };
 
 class speed_subject {
@@ -32,7 +32,7 @@ class speed_subject {
 
     const std::string& name() const noexcept { return name_; }
     speed_role role() const noexcept { return role_; }
-    bool is_control() const noexcept { return role_ >= speed_role::control; }
+    bool is_control() const noexcept { return role_ >= speed_role::instructions; }
 
     /// For any number of threads at once, each with a number of its own below that given when it was made.
     virtual void run(unsigned thread, const speed_work& work) noexcept = 0;

@@ -3,7 +3,7 @@
 // Without optimisation, and for sanitizers, compilers keep copies of values in memory: the claim is not made
 // there.
 #include "blkcrypto/base/secret.hpp"
-#include "blkcrypto/cipher/aes_xts_schedule.hpp"
+#include "blkcrypto/cipher/aes_xts_vector.hpp"
 #include "tests/cipher/cipher_cases.hpp"
 #include "tests/support/allocation_counter.hpp"
 #include "tests/support/memory_search.hpp"
@@ -115,6 +115,14 @@ std::size_t count_in(const vector_registers& registers, const std::vector<masked
     return hits;
 }
 
+const aes_xts_kernels* kernels_of(const skcipher_implementation& implementation) {
+    if (implementation.name == "aes_xts_vaes_avx512")
+        return &aes_xts_vaes_avx512;
+    if (implementation.name == "aes_xts_vaes_avx2")
+        return &aes_xts_vaes_avx2;
+    return implementation.name == "aes_xts_aesni_avx" ? &aes_xts_aesni_avx : nullptr;
+}
+
 } // namespace
 
 TEST_CASE("setkey leaves round keys in the tfm and nowhere else") {
@@ -194,5 +202,30 @@ TEST_CASE("setkey and crypt leave no round key in vector registers") {
         CHECK_FALSE(refused);
         for (const auto& registers : after)
             CHECK(count_in(registers, round_keys) == 0);
+    });
+}
+
+TEST_CASE("who has memory for the expanded key needs no tfm and allocates nothing") {
+    for_each_cipher(1, [](cipher_case& with) {
+        const aes_xts_kernels* kernels = kernels_of(with.implementation);
+        if (kernels == nullptr)
+            return;
+        const auto plain = random_bytes(9 * 512, test_seed() + 40);
+        const iv_sequence ivs(7);
+        const auto expected = reference_ciphertext(with, with.key, ivs, unit_of(512), plain);
+        auto data = plain;
+        const cipher_segment in_place{data.data(), data.data(), data.size()};
+        const unit_run run{ivs, unit_of(512), 9, {&in_place, 1}};
+        const allocation_counter allocations;
+        aes_xts_schedule schedule;
+        expand_aes_xts_key(bytes_view(with.key).first<aes_256_xts_key_bytes>(), schedule);
+        kernels->encrypt(schedule, run);
+        const bool encrypted = data == expected;
+        kernels->decrypt(schedule, run);
+        const auto made = allocations.count();
+        zeroize({schedule.encrypt.front().data(), sizeof(schedule)});
+        CHECK(encrypted);
+        CHECK(data == plain);
+        CHECK(made == 0);
     });
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/cipher/iv_sequence.hpp"
+#include "tests/support/death.hpp"
 
 #include "tests/support/random_bytes.hpp"
 #include "tests/support/test_seed.hpp"
@@ -65,5 +66,13 @@ TEST_CASE("an IV sequence gets to the same place in one step and in many") {
         for (std::uint64_t i = 0; i < units; ++i)
             by_one.skip(1);
         CHECK(by_one.next() == skipped({first, shift}, units));
+    }
+}
+
+TEST_CASE("a shift that no data unit size needs ends the process") {
+    const auto make = [](void* shift) { (void)iv_sequence(uint256(0), *static_cast<unsigned*>(shift)); };
+    for (unsigned shift : {iv_sequence::shift_max + 1, 64U, ~0U}) {
+        CAPTURE(shift);
+        CHECK(test::aborts_saying("iv_sequence", make, &shift));
     }
 }

@@ -19,10 +19,19 @@ for mode in $("$bin/blkcrypto" modes | grep ENOPKG | cut -d' ' -f1); do
     expect_refused ENOPKG "${speed[@]}" --mode "$mode"
 done
 
+# What cannot be had is said, and nothing waits for it.
+little_memory() { (ulimit -v $1 && shift && "$@"); }
+expect_exit 1 little_memory 400000 "${speed[@]}" --rounds 1 --data-unit-size 4k
+expect_says ENOMEM
+if [[ -z ${BLKCRYPTO_SANITIZED:-} ]]; then
+    expect_exit 1 little_memory 900000 timeout 60 "${speed[@]}" --rounds 1 --data-unit-size 4k --threads 64
+    expect_says threads
+fi
+
 # Text for people beside JSON in a file; one thread is always there.
 expect_exit 0 "${speed[@]}" --mode aes-256-xts --data-unit-size 4k --threads 2 --rounds 1 --json="$dir/speed.json"
 grep -q '^aes_xts_openssl ' "$out" || fail "no row of OpenSSL: $(cat "$out")"
-grep -q 'of memcpy' "$out" || fail "what memcpy reaches is not said: $(cat "$out")"
+grep -q '^  of memcpy  *[0-9]' "$out" || fail "what memcpy reaches is not said: $(cat "$out")"
 (($(awk '{ if (length > most) most = length } END { print most }' "$out") <= 100)) || fail "wider than 100 columns"
 
 command -v jq >/dev/null || { echo "not checked: JSON, as jq is missing"; finish; }
