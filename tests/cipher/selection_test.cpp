@@ -143,6 +143,24 @@ TEST_CASE("each wrong implementation before the right one is said once") {
     CHECK(logged_lines("not_reached") == 0);
 }
 
+TEST_CASE("who asks whether an implementation is usable gets the verdict that selection has, said once") {
+    static constexpr std::array wrong{flawed_as<flaw::one_bit>("asked_for_itself")};
+    const selection_as with({.before = wrong});
+    for (int use = 0; use < 3; ++use) {
+        CHECK(check_usable(wrong[0]) == make_error(ENOPKG));
+        CHECK(selected_implementation(mode) != &wrong[0]);
+        CHECK_FALSE(check_usable(*selected_implementation(mode)));
+    }
+    CHECK(logged_lines("asked_for_itself") == 1);
+}
+
+TEST_CASE("what the CPU cannot run is not usable") {
+    const selection_as with({.features_disabled = {aes}});
+    for (const auto& implementation : skcipher_implementations())
+        CHECK(check_usable(implementation) ==
+              (implementation.needs.contains(aes) ? make_error(ENOPKG) : std::error_code()));
+}
+
 TEST_CASE("what the CPU cannot run is passed over untried and in silence") {
     static constexpr std::array elsewhere{flawed_as<flaw::one_bit>("for_another_cpu", {aes, avx512f})};
     const selection_as with({.before = elsewhere, .features_disabled = {avx512f}});
