@@ -19,13 +19,15 @@ for mode in $("$bin/blkcrypto" modes | grep ENOPKG | cut -d' ' -f1); do
     expect_refused ENOPKG "${speed[@]}" --mode "$mode"
 done
 
-# What cannot be had is said, and nothing waits for it.
-little_memory() { (ulimit -v $1 && shift && "$@"); }
-expect_exit 1 little_memory 400000 "${speed[@]}" --rounds 1 --data-unit-size 4k
-expect_says ENOMEM
-if [[ -z ${BLKCRYPTO_SANITIZED:-} ]]; then
+# What cannot be had is said, and nothing waits for it. AddressSanitizer takes more memory than these limits by itself.
+little_memory() { (ulimit -v "$1" && shift && "$@"); }
+if little_memory 400000 "$bin/blkcrypto" --version >"$out" 2>&1; then
+    expect_exit 1 little_memory 400000 "${speed[@]}" --rounds 1 --data-unit-size 4k
+    expect_says ENOMEM
     expect_exit 1 little_memory 900000 timeout 60 "${speed[@]}" --rounds 1 --data-unit-size 4k --threads 64
     expect_says threads
+else
+    echo "not checked: limits of memory, which this build exceeds by itself"
 fi
 
 # Text for people beside JSON in a file; one thread is always there.
