@@ -134,11 +134,11 @@ TEST_CASE("the CPU features are those that the kernel lists, but for disabled on
     }
     const char* disabled = std::getenv("BLKCRYPTO_DISABLE_CPU_FEATURES");
     const auto off = parse_cpu_features(disabled != nullptr ? disabled : "");
-    for (const auto& [name, feature] : names) {
-        CAPTURE(std::string(name));
-        const auto flag = std::string().append(" ").append(name).append(" ");
+    for (const auto& one : names) {
+        CAPTURE(std::string(one.name));
+        const auto flag = std::string().append(" ").append(one.name).append(" ");
         const bool there = listed.find(flag) != std::string::npos;
-        CHECK(cpu_features().contains(feature) == (there && !off.contains(feature)));
+        CHECK(cpu_features().contains(one.feature) == (there && !off.contains(one.feature)));
     }
 }
 #else
