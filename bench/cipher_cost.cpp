@@ -3,11 +3,10 @@
 // key? AES-256-XTS by the implementation that programs get here, beside OpenSSL's:
 //
 //   encrypt, decrypt   from cache to cache: data unit size, bytes a call
-//   cold               blocks from all over the medium, which is larger than the caches that a core has to
-//   itself
-//                      (a shared one may hold it), to one buffer: what the fallback does with data that
-//                      nobody has touched for a while
-//   setkey             a key for a tfm that has had one, both directions; EVP's contexts beside it
+//   cold               blocks from all over the medium to one buffer: data that nobody has
+//                      touched for a while. The medium is larger than a core's own caches;
+//                      one that cores share may hold it.
+//   setkey             a key for a tfm that has had one, both directions; beside it EVP's
 //
 // `blkcrypto speed` has all implementations and the limits of the machine.
 

@@ -28,8 +28,8 @@ BLKCRYPTO_AES __m128i next_round_key(__m128i two_before, __m128i last) noexcept 
 }
 
 // SubWord(RotWord(w)) + constant for the last word w of a round key. AESENCLAST on four equal columns is
-// SubBytes alone, as ShiftRows has nothing to move; AESKEYGENASSIST does the same and takes four times as
-// long.
+// SubBytes alone, as ShiftRows has nothing to move; AESKEYGENASSIST, which is there for it, is microcode on
+// Intel's processors.
 BLKCRYPTO_AES __m128i rotated_last(__m128i round_key, int constant) noexcept {
     const __m128i rotated = _mm_shuffle_epi8(round_key, _mm_set1_epi32(0x0c0f0e0d));
     return _mm_aesenclast_si128(rotated, _mm_set1_epi32(constant));

@@ -67,8 +67,7 @@ void crypt_in_place(const skcipher& tfm, cipher_direction direction, const iv_se
     tfm.crypt(direction, ivs, unit_size, {&all, 1}, lane);
 }
 
-// All of them in a call, then each but the first as the first of a call: units of a call are not all done
-// alike.
+// All of them in a call, then those from each unit on: the units of a call are not all done alike.
 bool crypts_from_each_unit_on(const skcipher& tfm, const known_units& known) {
     const auto unit_size = *data_unit_size::make(known.unit_bytes);
     const auto plain = counting_bytes(known.units * known.unit_bytes);

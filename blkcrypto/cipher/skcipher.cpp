@@ -90,11 +90,13 @@ class selection {
         const auto known = std::ranges::find(verdicts_, &implementation, &verdict::on);
         if (known != verdicts_.end())
             return known->passed;
-        verdicts_.reserve(verdicts_.size() + 1); // before it is said: memory may be short
-        verdicts_.push_back({&implementation, override_.passes(implementation)});
-        if (!verdicts_.back().passed)
-            log_warning(std::string(implementation.name) + " failed its self-test and is not used");
-        return verdicts_.back().passed;
+        const bool passed = override_.passes(implementation);
+        // Memory may be short: it is said when it will be known.
+        const std::string line = std::string(implementation.name) + " failed its self-test and is not used";
+        verdicts_.push_back({&implementation, passed});
+        if (!passed)
+            log_warning(line);
+        return passed;
     }
 
     std::mutex mutex_;

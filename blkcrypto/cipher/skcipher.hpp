@@ -86,8 +86,6 @@ struct skcipher_implementation {
     /// measurements; null if there is no such code.
     void (*run_bare_rounds)(std::uint64_t bytes) noexcept = nullptr;
     std::string_view library = {}; // whose cipher it is; empty: ours
-
-    bool runs_here() const noexcept { return cpu_features().contains(needs); }
 };
 
 /// All that this build has, newest first within a mode.
