@@ -2,9 +2,11 @@
 #include "blkcrypto/cipher/skcipher.hpp"
 
 #include "blkcrypto/base/log.hpp"
+#include "blkcrypto/cipher/aes_cbc_essiv_openssl.hpp"
 #include "blkcrypto/cipher/aes_xts_openssl.hpp"
 #include "blkcrypto/cipher/aes_xts_vector.hpp"
 #include "blkcrypto/cipher/selection.hpp"
+#include "blkcrypto/cipher/sm4_xts_openssl.hpp"
 
 #include <algorithm>
 #include <array>
@@ -31,6 +33,9 @@ constexpr auto implementations = std::to_array<skcipher_implementation>({
      &run_bare_aes_256_rounds<aes_xts_aesni_avx>},
 #endif
     {.mode = aes_256_xts, .name = "aes_xts_openssl", .make = &make_aes_xts_openssl, .library = "OpenSSL"},
+    {.mode = aes_128_cbc_essiv, .name = "aes_cbc_essiv_openssl", .make = &make_aes_cbc_essiv_openssl,
+     .library = "OpenSSL"},
+    {.mode = sm4_xts, .name = "sm4_xts_openssl", .make = &make_sm4_xts_openssl, .library = "OpenSSL"},
 });
 // clang-format on
 
