@@ -1,80 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/reference_crypto/reference_crypto.hpp"
 
+#include "tests/reference_crypto/ciphers.hpp"
+
 #include <algorithm>
-#include <gcrypt.h>
-#include <nettle/xts.h>
 
 namespace reference_crypto {
 namespace {
-
-using key_span = std::span<const std::uint8_t>;
-using iv_array = std::array<std::uint8_t, iv_bytes>;
-using unit_span = std::span<std::uint8_t>;
 
 struct mode {
     std::string_view name;
     std::size_t key_bytes;
     std::size_t unit_bytes_min;
+    std::size_t unit_bytes_step; // a unit is a multiple of it
     bool (*encrypt)(key_span key, const iv_array& iv, unit_span unit);
     bool (*decrypt)(key_span key, const iv_array& iv, unit_span unit);
 };
 
-bool aes_128_xts_encrypt(key_span key, const iv_array& iv, unit_span unit) {
-    xts_aes128_key schedule;
-    xts_aes128_set_encrypt_key(&schedule, key.data());
-    xts_aes128_encrypt_message(&schedule, iv.data(), unit.size(), unit.data(), unit.data());
-    return true;
-}
-
-bool aes_128_xts_decrypt(key_span key, const iv_array& iv, unit_span unit) {
-    xts_aes128_key schedule;
-    xts_aes128_set_decrypt_key(&schedule, key.data());
-    xts_aes128_decrypt_message(&schedule, iv.data(), unit.size(), unit.data(), unit.data());
-    return true;
-}
-
-bool aes_256_xts_encrypt(key_span key, const iv_array& iv, unit_span unit) {
-    xts_aes256_key schedule;
-    xts_aes256_set_encrypt_key(&schedule, key.data());
-    xts_aes256_encrypt_message(&schedule, iv.data(), unit.size(), unit.data(), unit.data());
-    return true;
-}
-
-bool aes_256_xts_decrypt(key_span key, const iv_array& iv, unit_span unit) {
-    xts_aes256_key schedule;
-    xts_aes256_set_decrypt_key(&schedule, key.data());
-    xts_aes256_decrypt_message(&schedule, iv.data(), unit.size(), unit.data(), unit.data());
-    return true;
-}
-
-// libgcrypt's XTS is that of IEEE 1619, as is the kernel's xts(sm4). GB/T 17964 has another one.
-bool sm4_xts(key_span key, const iv_array& iv, unit_span unit, bool encrypts) {
-    static const bool initialized = gcry_check_version(GCRYPT_VERSION) != nullptr &&
-                                    gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0) == 0;
-    gcry_cipher_hd_t cipher = nullptr;
-    if (!initialized || gcry_cipher_open(&cipher, GCRY_CIPHER_SM4, GCRY_CIPHER_MODE_XTS, 0) != 0)
-        return false;
-    const bool keyed = gcry_cipher_setkey(cipher, key.data(), key.size()) == 0 &&
-                       gcry_cipher_setiv(cipher, iv.data(), 16) == 0;
-    const auto crypt = encrypts ? &gcry_cipher_encrypt : &gcry_cipher_decrypt;
-    const bool done = keyed && crypt(cipher, unit.data(), unit.size(), nullptr, 0) == 0;
-    gcry_cipher_close(cipher);
-    return done;
-}
-
-bool sm4_xts_encrypt(key_span key, const iv_array& iv, unit_span unit) {
-    return sm4_xts(key, iv, unit, true);
-}
-
-bool sm4_xts_decrypt(key_span key, const iv_array& iv, unit_span unit) {
-    return sm4_xts(key, iv, unit, false);
-}
-
 constexpr std::array modes{
-    mode{"aes-256-xts", 64, 16, &aes_256_xts_encrypt, &aes_256_xts_decrypt},
-    mode{"aes-128-xts", 32, 16, &aes_128_xts_encrypt, &aes_128_xts_decrypt},
-    mode{"sm4-xts", 32, 16, &sm4_xts_encrypt, &sm4_xts_decrypt},
+    mode{"aes-256-xts", 64, 16, 1, &aes_256_xts_encrypt, &aes_256_xts_decrypt},
+    mode{"aes-128-cbc-essiv", 16, 16, 16, &aes_128_cbc_essiv_encrypt, &aes_128_cbc_essiv_decrypt},
+    mode{"adiantum", 32, 16, 1, &adiantum_encrypt, &adiantum_decrypt},
+    mode{"sm4-xts", 32, 16, 1, &sm4_xts_encrypt, &sm4_xts_decrypt},
+    mode{"aes-128-xts", 32, 16, 1, &aes_128_xts_encrypt, &aes_128_xts_decrypt},
 };
 
 const mode* find(std::string_view name) {
@@ -83,7 +31,8 @@ const mode* find(std::string_view name) {
 }
 
 bool fits(const mode* m, key_span key, unit_span unit) {
-    return m != nullptr && key.size() == m->key_bytes && unit.size() >= m->unit_bytes_min;
+    return m != nullptr && key.size() == m->key_bytes && unit.size() >= m->unit_bytes_min &&
+           unit.size() % m->unit_bytes_step == 0;
 }
 
 } // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A second opinion on ciphertext: one data unit at a time, by libraries that blkcrypto itself does not use,
-// through standard types only. Tests compare with it, and `blkbench` verifies images with it. It shares no
-// code with blkcrypto, is not fast, and is not for keys that matter: it does not zeroize.
+// A second opinion on ciphertext: one data unit at a time, by libraries that blkcrypto itself does not use
+// and plain code, through standard types only. Tests compare with it, and `blkbench` verifies images with it.
+// It shares no code with blkcrypto, is not fast, and is not for keys that matter: it does not zeroize.
 
 #include <array>
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace reference_crypto {
 inline constexpr std::size_t iv_bytes = 32;
 
 /// Modes are spelled as on blkcrypto's command lines ("aes-256-xts"); "aes-128-xts" is known as well.
-/// AES is nettle's, SM4 is libgcrypt's.
+/// AES is nettle's, SM4 is libgcrypt's; the rest of Adiantum is written after its paper.
 bool supports(std::string_view mode_name);
 
 /// Encrypts one whole data unit in place. False: the mode is not known, or the key or the unit has a length

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The stream cipher of Adiantum: ChaCha with 12 rounds, its nonce extended to 24 bytes as XSalsa20's was.
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace reference_crypto {
+
+inline constexpr std::size_t xchacha_nonce_bytes = 24;
+
+/// XORs the stream that begins with block 0. `key` has 32 bytes.
+void xchacha12_xor(std::span<const std::uint8_t> key,
+                   const std::array<std::uint8_t, xchacha_nonce_bytes>& nonce, std::span<std::uint8_t> data);
+
+constexpr std::uint32_t load_le32(std::span<const std::uint8_t> bytes, std::size_t at) {
+    std::uint32_t word = 0;
+    for (std::size_t i = 4; i-- > 0;)
+        word = word << 8 | bytes[at + i];
+    return word;
+}
+
+} // namespace reference_crypto
