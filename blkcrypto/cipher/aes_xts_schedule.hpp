@@ -4,30 +4,28 @@
 // provides, whose size is known when the program is compiled. For this library's own AES-XTS code, which only
 // reads it: any number of threads may use one at once.
 //
-// FIPS 197, 5.2 (key expansion) and 5.3.5 (the equivalent inverse cipher); IEEE 1619-2007, 5.1 (two keys).
+// IEEE 1619-2007, 5.1: two AES keys.
 
-#include "blkcrypto/base/bytes.hpp"
+#include "blkcrypto/cipher/aes_schedule.hpp"
 
-#include <array>
-#include <span>
+#include <system_error>
 
 namespace blkcrypto {
 
-inline constexpr std::size_t aes_block_bytes = 16;
-inline constexpr std::size_t aes_256_rounds = 14;
 inline constexpr std::size_t aes_256_xts_key_bytes = 64;
-
-using aes_256_round_keys = std::array<std::array<std::byte, aes_block_bytes>, aes_256_rounds + 1>;
 
 struct alignas(64) aes_xts_schedule {
     aes_256_round_keys encrypt; // of the first half of the key
     aes_256_round_keys decrypt; // in the order of use, for the equivalent inverse cipher
     aes_256_round_keys tweak;   // of the second half: tweaks are encrypted in both directions
+
+    /// EINVAL as of check_xts_key(); what was there before stays.
+    std::error_code setkey(bytes_view key) noexcept;
 };
 static_assert(sizeof(aes_xts_schedule) == 768);
 
 /// Allocates nothing and cannot fail; leaves no round key in registers. Whoever owns the memory zeroizes it.
-/// Needs cpu_feature aes, ssse3 and sse4_1.
+/// Needs aes_schedule_needs.
 void expand_aes_xts_key(std::span<const std::byte, aes_256_xts_key_bytes> key,
                         aes_xts_schedule& schedule) noexcept;
 

@@ -3,6 +3,7 @@
 
 #include "blkcrypto/base/log.hpp"
 #include "blkcrypto/cipher/aes_cbc_essiv_openssl.hpp"
+#include "blkcrypto/cipher/aes_cbc_essiv_vector.hpp"
 #include "blkcrypto/cipher/aes_xts_openssl.hpp"
 #include "blkcrypto/cipher/aes_xts_vector.hpp"
 #include "blkcrypto/cipher/selection.hpp"
@@ -25,14 +26,22 @@ using enum crypto_mode;
 // clang-format off
 constexpr auto implementations = std::to_array<skcipher_implementation>({
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
-    {aes_256_xts, "aes_xts_vaes_avx512", &make_aes_xts_vector<aes_xts_vaes_avx512>, aes_xts_vaes_avx512_needs,
-     &run_bare_aes_256_rounds<aes_xts_vaes_avx512>},
-    {aes_256_xts, "aes_xts_vaes_avx2", &make_aes_xts_vector<aes_xts_vaes_avx2>, aes_xts_vaes_avx2_needs,
-     &run_bare_aes_256_rounds<aes_xts_vaes_avx2>},
-    {aes_256_xts, "aes_xts_aesni_avx", &make_aes_xts_vector<aes_xts_aesni_avx>, aes_xts_aesni_avx_needs,
-     &run_bare_aes_256_rounds<aes_xts_aesni_avx>},
+    {aes_256_xts, "aes_xts_vaes_avx512", &make_schedule_tfm<aes_xts_vaes_avx512>, aes_xts_vaes_avx512_needs,
+     &run_bare_rounds_of<aes_xts_vaes_avx512>},
+    {aes_256_xts, "aes_xts_vaes_avx2", &make_schedule_tfm<aes_xts_vaes_avx2>, aes_xts_vaes_avx2_needs,
+     &run_bare_rounds_of<aes_xts_vaes_avx2>},
+    {aes_256_xts, "aes_xts_aesni_avx", &make_schedule_tfm<aes_xts_aesni_avx>, aes_xts_aesni_avx_needs,
+     &run_bare_rounds_of<aes_xts_aesni_avx>},
 #endif
     {.mode = aes_256_xts, .name = "aes_xts_openssl", .make = &make_aes_xts_openssl, .library = "OpenSSL"},
+#if defined(BLKCRYPTO_VECTOR_CIPHERS)
+    {aes_128_cbc_essiv, "aes_cbc_essiv_vaes_avx512", &make_schedule_tfm<aes_cbc_essiv_vaes_avx512>, aes_xts_vaes_avx512_needs,
+     &run_bare_rounds_of<aes_cbc_essiv_vaes_avx512>},
+    {aes_128_cbc_essiv, "aes_cbc_essiv_vaes_avx2", &make_schedule_tfm<aes_cbc_essiv_vaes_avx2>, aes_xts_vaes_avx2_needs,
+     &run_bare_rounds_of<aes_cbc_essiv_vaes_avx2>},
+    {aes_128_cbc_essiv, "aes_cbc_essiv_aesni_avx", &make_schedule_tfm<aes_cbc_essiv_aesni_avx>, aes_xts_aesni_avx_needs,
+     &run_bare_rounds_of<aes_cbc_essiv_aesni_avx>},
+#endif
     {.mode = aes_128_cbc_essiv, .name = "aes_cbc_essiv_openssl", .make = &make_aes_cbc_essiv_openssl,
      .library = "OpenSSL"},
     {.mode = sm4_xts, .name = "sm4_xts_openssl", .make = &make_sm4_xts_openssl, .library = "OpenSSL"},

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/base/secret.hpp"
+#include "blkcrypto/cipher/aes_cbc_essiv_vector.hpp"
+#include "blkcrypto/cipher/unit_cursor.hpp"
+
+#include <algorithm>
+#include <immintrin.h>
+
+namespace blkcrypto {
+namespace {
+
+#include "blkcrypto/cipher/aes_vectors_aesni_avx.inc"
+// Before what uses it.
+#include "blkcrypto/cipher/aes_wide.inc"
+// Before what uses it.
+#include "blkcrypto/cipher/aes_cbc_essiv_wide.inc"
+
+} // namespace
+
+const aes_cbc_essiv_kernels aes_cbc_essiv_aesni_avx{&crypt<cipher_direction::encrypt>,
+                                                    &crypt<cipher_direction::decrypt>,
+                                                    &run_bare_rounds<aes_128_round_keys>};
+
+} // namespace blkcrypto

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// A tfm of this library's own code: an expanded key (a schedule), and the functions of one vector width that
+// crypt with it. Who keeps schedules in memory of his own calls the functions, which allocate nothing.
+
+#include "blkcrypto/base/log.hpp"
+#include "blkcrypto/base/secret_cells.hpp"
+#include "blkcrypto/cipher/skcipher.hpp"
+
+#include <cerrno>
+#include <new>
+#include <type_traits>
+
+namespace blkcrypto {
+
+/// For a processor that has what the width needs; the caller has looked.
+template <typename Schedule>
+struct schedule_kernels {
+    /// Any number of threads may use one schedule at once. `run` has at least one unit. What a call had in
+    /// registers and on the stack is wiped before it returns.
+    using kernel = void (*)(const Schedule& schedule, const unit_run& run) noexcept;
+
+    kernel encrypt;
+    kernel decrypt;
+    /// See skcipher_implementation.
+    void (*run_bare_rounds)(std::uint64_t bytes) noexcept;
+};
+
+/// A Schedule has `std::error_code setkey(bytes_view key) noexcept`, which leaves it as it was if it refuses
+/// the key, and nothing that has to be destroyed.
+template <typename Schedule>
+class schedule_tfm final : public skcipher {
+  public:
+    /// `kernels` outlives the tfm. ENOMEM.
+    static result<std::unique_ptr<skcipher>> make(const schedule_kernels<Schedule>& kernels) {
+        std::byte* cell = cells().take();
+        if (cell == nullptr)
+            return make_error(ENOMEM);
+        auto* tfm = new (std::nothrow) schedule_tfm(kernels, cell);
+        if (tfm == nullptr) {
+            cells().give_back(cell);
+            return make_error(ENOMEM);
+        }
+        return std::unique_ptr<skcipher>(tfm);
+    }
+    ~schedule_tfm() override { cells().give_back(reinterpret_cast<std::byte*>(&schedule_)); }
+
+    std::error_code setkey(bytes_view key) noexcept override {
+        const std::error_code refused = schedule_.setkey(key);
+        has_key_ = has_key_ || !refused;
+        return refused;
+    }
+
+  private:
+    static_assert(std::is_trivially_destructible_v<Schedule>);
+    static_assert(std::is_trivially_destructible_v<secret_cells>); // static objects may hold cells
+
+    schedule_tfm(const schedule_kernels<Schedule>& kernels, std::byte* cell) noexcept
+        : kernels_(kernels), schedule_(*new (cell) Schedule) {}
+
+    // Not locked: there may be one for each of thousands of extents. Until it is given back, a key can so
+    // reach swap.
+    static secret_cells& cells() {
+        static secret_cells of_schedules(sizeof(Schedule), secret_cells::locking::unlocked);
+        return of_schedules;
+    }
+
+    void crypt_units(cipher_direction direction, const unit_run& run, cipher_lane&) const noexcept override {
+        if (!has_key_)
+            fatal("crypt with a tfm that has no key");
+        const auto kernel = direction == cipher_direction::encrypt ? kernels_.encrypt : kernels_.decrypt;
+        kernel(schedule_, run);
+    }
+
+    const schedule_kernels<Schedule>& kernels_;
+    Schedule& schedule_;
+    bool has_key_ = false;
+};
+
+/// For the table in skcipher.cpp; the number of lanes does not matter.
+template <const auto& Kernels>
+result<std::unique_ptr<skcipher>> make_schedule_tfm(unsigned) {
+    return []<typename Schedule>(const schedule_kernels<Schedule>& kernels) {
+        return schedule_tfm<Schedule>::make(kernels);
+    }(Kernels);
+}
+template <const auto& Kernels>
+void run_bare_rounds_of(std::uint64_t bytes) noexcept {
+    Kernels.run_bare_rounds(bytes);
+}
+
+} // namespace blkcrypto
