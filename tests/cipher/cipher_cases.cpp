@@ -71,17 +71,24 @@ void crypt_in_place(const cipher_case& with, cipher_direction direction, const i
     with.tfm->crypt(direction, ivs, unit, {&all, 1}, lane);
 }
 
-std::vector<std::byte> reference_ciphertext(const cipher_case& with, bytes_view key, const iv_sequence& ivs,
-                                            data_unit_size unit, bytes_view plain) {
-    const std::string_view mode = find_mode(with.implementation.mode)->name;
-    std::vector<std::byte> data(plain.begin(), plain.end());
+void reference_crypt(std::string_view mode, cipher_direction direction, bytes_view key,
+                     const iv_sequence& ivs, std::size_t unit_bytes, bytes_span data) {
+    const auto crypt_unit = direction == cipher_direction::encrypt ? &reference_crypto::encrypt_unit
+                                                                   : &reference_crypto::decrypt_unit;
     const std::span key_bytes(reinterpret_cast<const std::uint8_t*>(key.data()), key.size());
     std::span left(reinterpret_cast<std::uint8_t*>(data.data()), data.size());
     auto iv = iv_bytes_of(ivs.next());
-    for (; !left.empty(); left = left.subspan(unit.bytes())) {
-        REQUIRE(reference_crypto::encrypt_unit(mode, key_bytes, iv, left.first(unit.bytes())));
+    for (; !left.empty(); left = left.subspan(unit_bytes)) {
+        REQUIRE(crypt_unit(mode, key_bytes, iv, left.first(unit_bytes)));
         add(iv, 1U << ivs.shift());
     }
+}
+
+std::vector<std::byte> reference_ciphertext(const cipher_case& with, bytes_view key, const iv_sequence& ivs,
+                                            data_unit_size unit, bytes_view plain) {
+    std::vector<std::byte> data(plain.begin(), plain.end());
+    reference_crypt(find_mode(with.implementation.mode)->name, cipher_direction::encrypt, key, ivs,
+                    unit.bytes(), data);
     return data;
 }
 

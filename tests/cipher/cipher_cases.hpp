@@ -58,7 +58,12 @@ data_unit_size unit_of(std::uint32_t bytes);
 void crypt_in_place(const cipher_case& with, cipher_direction direction, const iv_sequence& ivs,
                     data_unit_size unit, bytes_span data, cipher_lane& lane);
 
-/// What the reference makes of whole data units; IVs are counted here, not by iv_sequence.
+/// The reference crypts in place; `data` is whole units, of any length that its mode can have. IVs are
+/// counted here, not by iv_sequence.
+void reference_crypt(std::string_view mode, cipher_direction direction, bytes_view key,
+                     const iv_sequence& ivs, std::size_t unit_bytes, bytes_span data);
+
+/// What the reference makes of whole data units.
 std::vector<std::byte> reference_ciphertext(const cipher_case& with, bytes_view key, const iv_sequence& ivs,
                                             data_unit_size unit, bytes_view plain);
 
