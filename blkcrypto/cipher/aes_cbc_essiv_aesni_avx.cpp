@@ -9,11 +9,12 @@
 namespace blkcrypto {
 namespace {
 
-#include "blkcrypto/cipher/aes_vectors_aesni_avx.inc"
-// Before what uses it.
-#include "blkcrypto/cipher/aes_wide.inc"
-// Before what uses it.
+// clang-format off
+#include "blkcrypto/cipher/block_vectors_aesni_avx.inc"
+#include "blkcrypto/cipher/wide.inc"
+#include "blkcrypto/cipher/aes_rounds.inc"
 #include "blkcrypto/cipher/aes_cbc_essiv_wide.inc"
+// clang-format on
 
 } // namespace
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/base/secret.hpp"
 #include "blkcrypto/cipher/aes_xts_vector.hpp"
+#include "blkcrypto/cipher/unit_cursor.hpp"
 
 #include <algorithm>
 #include <immintrin.h>
@@ -8,11 +9,13 @@
 namespace blkcrypto {
 namespace {
 
-#include "blkcrypto/cipher/aes_vectors_aesni_avx.inc"
-// Before what uses it.
-#include "blkcrypto/cipher/aes_wide.inc"
-// Before what uses it.
+// clang-format off
+#include "blkcrypto/cipher/block_vectors_aesni_avx.inc"
+#include "blkcrypto/cipher/wide.inc"
+#include "blkcrypto/cipher/aes_rounds.inc"
+#include "blkcrypto/cipher/xts_tweaks.inc"
 #include "blkcrypto/cipher/aes_xts_wide.inc"
+// clang-format on
 
 } // namespace
 

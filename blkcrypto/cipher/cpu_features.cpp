@@ -24,8 +24,8 @@ constexpr std::array names{
     named_feature{"aes", cpu_feature::aes},           named_feature{"pclmulqdq", cpu_feature::pclmulqdq},
     named_feature{"avx", cpu_feature::avx},           named_feature{"avx2", cpu_feature::avx2},
     named_feature{"vaes", cpu_feature::vaes},         named_feature{"vpclmulqdq", cpu_feature::vpclmulqdq},
-    named_feature{"avx512f", cpu_feature::avx512f},   named_feature{"avx512bw", cpu_feature::avx512bw},
-    named_feature{"avx512vl", cpu_feature::avx512vl},
+    named_feature{"gfni", cpu_feature::gfni},         named_feature{"avx512f", cpu_feature::avx512f},
+    named_feature{"avx512bw", cpu_feature::avx512bw}, named_feature{"avx512vl", cpu_feature::avx512vl},
 };
 
 void say_unknown(std::string_view name) {
@@ -91,6 +91,7 @@ cpu_feature_set probe() noexcept {
     add_if(words.saves_ymm && (words.leaf_7_ebx & bit_AVX2) != 0, cpu_feature::avx2);
     add_if(words.saves_ymm && (words.leaf_7_ecx & bit_VAES) != 0, cpu_feature::vaes);
     add_if(words.saves_ymm && (words.leaf_7_ecx & bit_VPCLMULQDQ) != 0, cpu_feature::vpclmulqdq);
+    add_if((words.leaf_7_ecx & bit_GFNI) != 0, cpu_feature::gfni);
     add_if(words.saves_zmm && (words.leaf_7_ebx & bit_AVX512F) != 0, cpu_feature::avx512f);
     add_if(words.saves_zmm && (words.leaf_7_ebx & bit_AVX512BW) != 0, cpu_feature::avx512bw);
     add_if(words.saves_zmm && (words.leaf_7_ebx & bit_AVX512VL) != 0, cpu_feature::avx512vl);

@@ -23,6 +23,7 @@ enum class cpu_feature : std::uint8_t {
     avx2,
     vaes,
     vpclmulqdq,
+    gfni,
     avx512f,
     avx512bw,
     avx512vl

@@ -8,6 +8,7 @@
 #include "blkcrypto/cipher/aes_xts_vector.hpp"
 #include "blkcrypto/cipher/selection.hpp"
 #include "blkcrypto/cipher/sm4_xts_openssl.hpp"
+#include "blkcrypto/cipher/sm4_xts_vector.hpp"
 
 #include <algorithm>
 #include <array>
@@ -44,6 +45,14 @@ constexpr auto implementations = std::to_array<skcipher_implementation>({
 #endif
     {.mode = aes_128_cbc_essiv, .name = "aes_cbc_essiv_openssl", .make = &make_aes_cbc_essiv_openssl,
      .library = "OpenSSL"},
+#if defined(BLKCRYPTO_VECTOR_CIPHERS)
+    {sm4_xts, "sm4_xts_gfni_avx512", &make_schedule_tfm<sm4_xts_gfni_avx512>, sm4_xts_gfni_avx512_needs,
+     &run_bare_rounds_of<sm4_xts_gfni_avx512>},
+    {sm4_xts, "sm4_xts_gfni_avx2", &make_schedule_tfm<sm4_xts_gfni_avx2>, sm4_xts_gfni_avx2_needs,
+     &run_bare_rounds_of<sm4_xts_gfni_avx2>},
+    {sm4_xts, "sm4_xts_aesni_avx", &make_schedule_tfm<sm4_xts_aesni_avx>, sm4_xts_aesni_avx_needs,
+     &run_bare_rounds_of<sm4_xts_aesni_avx>},
+#endif
     {.mode = sm4_xts, .name = "sm4_xts_openssl", .make = &make_sm4_xts_openssl, .library = "OpenSSL"},
 });
 // clang-format on

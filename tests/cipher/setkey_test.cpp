@@ -24,6 +24,11 @@ bool has_weak_keys(const cipher_case& with) {
     return find_mode(with.implementation.mode)->name.ends_with("-xts");
 }
 
+// The key itself, as every cipher does but our own SM4, whose round keys all come after the first round.
+bool keeps_key(const cipher_case& with) {
+    return with.implementation.mode != crypto_mode::sm4_xts || !is_ours(with);
+}
+
 // Both directions, on each lane, so that nothing is keyed later than it seems.
 void use_all_lanes(cipher_case& with, std::span<cipher_lane> lanes) {
     for (auto& lane : lanes)
@@ -160,12 +165,12 @@ TEST_CASE("nothing of a key is left after the next setkey") {
         std::array<cipher_lane, 2> lanes{cipher_lane(0), cipher_lane(1)};
         const auto old_pieces = setkey_unseen(with, 30);
         use_all_lanes(with, lanes);
-        CHECK(count_in_memory(old_pieces) > 0);
+        CHECK((count_in_memory(old_pieces) > 0) == keeps_key(with));
         const auto new_pieces = setkey_unseen(with, 31);
         CHECK(count_in_memory(old_pieces) == 0);
         use_all_lanes(with, lanes);
         CHECK(count_in_memory(old_pieces) == 0);
-        CHECK(count_in_memory(new_pieces) > 0);
+        CHECK((count_in_memory(new_pieces) > 0) == keeps_key(with));
     });
 }
 
