@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <immintrin.h>
 
+#define BLKCRYPTO_FEATURES "avx,aes,pclmul"
+
 namespace blkcrypto {
 namespace {
 
 // clang-format off
-#include "blkcrypto/cipher/block_vectors_aesni_avx.inc"
+#include "blkcrypto/cipher/aes_vectors_avx.inc"
 #include "blkcrypto/cipher/wide.inc"
 #include "blkcrypto/cipher/aes_rounds.inc"
 #include "blkcrypto/cipher/aes_cbc_essiv_wide.inc"

@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <immintrin.h>
 
+#define BLKCRYPTO_FEATURES "avx2,vaes,vpclmulqdq"
+
 namespace blkcrypto {
 namespace {
 
 // clang-format off
-#include "blkcrypto/cipher/block_vectors_vaes_avx2.inc"
+#include "blkcrypto/cipher/aes_vectors_avx2.inc"
 #include "blkcrypto/cipher/wide.inc"
 #include "blkcrypto/cipher/aes_rounds.inc"
 #include "blkcrypto/cipher/aes_cbc_essiv_wide.inc"

@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <immintrin.h>
 
+#define BLKCRYPTO_FEATURES "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq"
+
 namespace blkcrypto {
 namespace {
 
 // clang-format off
-#include "blkcrypto/cipher/block_vectors_vaes_avx512.inc"
+#include "blkcrypto/cipher/aes_vectors_avx512.inc"
 #include "blkcrypto/cipher/wide.inc"
 #include "blkcrypto/cipher/aes_rounds.inc"
 #include "blkcrypto/cipher/aes_cbc_essiv_wide.inc"
