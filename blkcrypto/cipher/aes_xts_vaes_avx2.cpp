@@ -14,6 +14,7 @@ namespace {
 // clang-format off
 #include "blkcrypto/cipher/aes_vectors_avx2.inc"
 #include "blkcrypto/cipher/wide.inc"
+#include "blkcrypto/cipher/wipe_stack.inc"
 #include "blkcrypto/cipher/aes_rounds.inc"
 #include "blkcrypto/cipher/xts_tweaks.inc"
 #include "blkcrypto/cipher/aes_xts_wide.inc"

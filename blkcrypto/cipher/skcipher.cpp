@@ -2,6 +2,8 @@
 #include "blkcrypto/cipher/skcipher.hpp"
 
 #include "blkcrypto/base/log.hpp"
+#include "blkcrypto/cipher/adiantum_portable.hpp"
+#include "blkcrypto/cipher/adiantum_vector.hpp"
 #include "blkcrypto/cipher/aes_cbc_essiv_openssl.hpp"
 #include "blkcrypto/cipher/aes_cbc_essiv_vector.hpp"
 #include "blkcrypto/cipher/aes_xts_openssl.hpp"
@@ -45,6 +47,13 @@ constexpr auto implementations = std::to_array<skcipher_implementation>({
 #endif
     {.mode = aes_128_cbc_essiv, .name = "aes_cbc_essiv_openssl", .make = &make_aes_cbc_essiv_openssl,
      .library = "OpenSSL"},
+#if defined(BLKCRYPTO_VECTOR_CIPHERS)
+    {adiantum, "adiantum_avx512", &make_schedule_tfm<adiantum_avx512>, adiantum_avx512_needs,
+     &run_bare_rounds_of<adiantum_avx512>},
+    {adiantum, "adiantum_avx2", &make_schedule_tfm<adiantum_avx2>, adiantum_avx2_needs,
+     &run_bare_rounds_of<adiantum_avx2>},
+#endif
+    {.mode = adiantum, .name = "adiantum_portable", .make = &make_adiantum_portable},
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
     {sm4_xts, "sm4_xts_gfni_avx512", &make_schedule_tfm<sm4_xts_gfni_avx512>, sm4_xts_gfni_avx512_needs,
      &run_bare_rounds_of<sm4_xts_gfni_avx512>},

@@ -24,6 +24,7 @@ struct sbox {
 
 // clang-format off
 #include "blkcrypto/cipher/wide.inc"
+#include "blkcrypto/cipher/wipe_stack.inc"
 #include "blkcrypto/cipher/xts_tweaks.inc"
 #include "blkcrypto/cipher/sm4_xts_wide.inc"
 // clang-format on
