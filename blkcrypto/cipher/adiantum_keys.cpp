@@ -20,7 +20,7 @@ using wide = vectors;
 
 constexpr std::size_t nh_key_bytes = nh_key::blocks * 16;
 constexpr std::size_t derived_bytes = adiantum_block_key_bytes + 2 * poly1305_key_bytes + nh_key_bytes;
-constexpr std::size_t padded_bytes = (derived_bytes + part_bytes - 1) / part_bytes * part_bytes;
+constexpr std::size_t padded_bytes = (derived_bytes + part_bytes<1> - 1) / part_bytes<1> * part_bytes<1>;
 
 // The keystream from its beginning, under a nonce of a 1 and zeros.
 void make_key_stream(const std::array<std::uint32_t, 8>& key,
@@ -30,7 +30,7 @@ void make_key_stream(const std::array<std::uint32_t, 8>& key,
     subkey_words subkeys;
     make_subkeys(key, nonces, subkeys);
     stream.fill(std::byte{0});
-    for (std::size_t at = 0; at < stream.size(); at += part_bytes)
+    for (std::size_t at = 0; at < stream.size(); at += part_bytes<1>)
         add_keystream(subkeys,
                       {{stream.data() + at, stream.data() + at, 0,
                         static_cast<std::uint32_t>(at / stream_block_bytes)}},

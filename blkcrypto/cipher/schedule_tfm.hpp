@@ -22,7 +22,7 @@ struct schedule_kernels {
 
     kernel encrypt;
     kernel decrypt;
-    /// See skcipher_implementation.
+    /// See cipher_limit.
     void (*run_bare_rounds)(std::uint64_t bytes) noexcept;
 };
 
@@ -77,16 +77,20 @@ class schedule_tfm final : public skcipher {
     bool has_key_ = false;
 };
 
-/// For the table in skcipher.cpp; the number of lanes does not matter.
+/// For the table in skcipher.cpp.
 template <const auto& Kernels>
-result<std::unique_ptr<skcipher>> make_schedule_tfm(unsigned) {
-    return []<typename Schedule>(const schedule_kernels<Schedule>& kernels) {
-        return schedule_tfm<Schedule>::make(kernels);
-    }(Kernels);
-}
-template <const auto& Kernels>
-void run_bare_rounds_of(std::uint64_t bytes) noexcept {
-    Kernels.run_bare_rounds(bytes);
+constexpr skcipher_implementation implementation_of(crypto_mode mode, std::string_view name,
+                                                    cpu_feature_set needs, std::string_view limit) {
+    return {.mode = mode,
+            .name = name,
+            .make =
+                [](unsigned) { // lanes do not matter
+                    return []<typename Schedule>(const schedule_kernels<Schedule>& kernels) {
+                        return schedule_tfm<Schedule>::make(kernels);
+                    }(Kernels);
+                },
+            .needs = needs,
+            .limit = {limit, [](std::uint64_t bytes) noexcept { Kernels.run_bare_rounds(bytes); }}};
 }
 
 } // namespace blkcrypto

@@ -29,38 +29,27 @@ using enum crypto_mode;
 // clang-format off
 constexpr auto implementations = std::to_array<skcipher_implementation>({
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
-    {aes_256_xts, "aes_xts_vaes_avx512", &make_schedule_tfm<aes_xts_vaes_avx512>, aes_xts_vaes_avx512_needs,
-     &run_bare_rounds_of<aes_xts_vaes_avx512>},
-    {aes_256_xts, "aes_xts_vaes_avx2", &make_schedule_tfm<aes_xts_vaes_avx2>, aes_xts_vaes_avx2_needs,
-     &run_bare_rounds_of<aes_xts_vaes_avx2>},
-    {aes_256_xts, "aes_xts_aesni_avx", &make_schedule_tfm<aes_xts_aesni_avx>, aes_xts_aesni_avx_needs,
-     &run_bare_rounds_of<aes_xts_aesni_avx>},
+    implementation_of<aes_xts_vaes_avx512>(aes_256_xts, "aes_xts_vaes_avx512", aes_xts_vaes_avx512_needs, "aes_256_rounds"),
+    implementation_of<aes_xts_vaes_avx2>(aes_256_xts, "aes_xts_vaes_avx2", aes_xts_vaes_avx2_needs, "aes_256_rounds"),
+    implementation_of<aes_xts_aesni_avx>(aes_256_xts, "aes_xts_aesni_avx", aes_xts_aesni_avx_needs, "aes_256_rounds"),
 #endif
     {.mode = aes_256_xts, .name = "aes_xts_openssl", .make = &make_aes_xts_openssl, .library = "OpenSSL"},
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
-    {aes_128_cbc_essiv, "aes_cbc_essiv_vaes_avx512", &make_schedule_tfm<aes_cbc_essiv_vaes_avx512>, aes_xts_vaes_avx512_needs,
-     &run_bare_rounds_of<aes_cbc_essiv_vaes_avx512>},
-    {aes_128_cbc_essiv, "aes_cbc_essiv_vaes_avx2", &make_schedule_tfm<aes_cbc_essiv_vaes_avx2>, aes_xts_vaes_avx2_needs,
-     &run_bare_rounds_of<aes_cbc_essiv_vaes_avx2>},
-    {aes_128_cbc_essiv, "aes_cbc_essiv_aesni_avx", &make_schedule_tfm<aes_cbc_essiv_aesni_avx>, aes_xts_aesni_avx_needs,
-     &run_bare_rounds_of<aes_cbc_essiv_aesni_avx>},
+    implementation_of<aes_cbc_essiv_vaes_avx512>(aes_128_cbc_essiv, "aes_cbc_essiv_vaes_avx512", aes_xts_vaes_avx512_needs, "aes_128_rounds"),
+    implementation_of<aes_cbc_essiv_vaes_avx2>(aes_128_cbc_essiv, "aes_cbc_essiv_vaes_avx2", aes_xts_vaes_avx2_needs, "aes_128_rounds"),
+    implementation_of<aes_cbc_essiv_aesni_avx>(aes_128_cbc_essiv, "aes_cbc_essiv_aesni_avx", aes_xts_aesni_avx_needs, "aes_128_rounds"),
 #endif
     {.mode = aes_128_cbc_essiv, .name = "aes_cbc_essiv_openssl", .make = &make_aes_cbc_essiv_openssl,
      .library = "OpenSSL"},
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
-    {adiantum, "adiantum_avx512", &make_schedule_tfm<adiantum_avx512>, adiantum_avx512_needs,
-     &run_bare_rounds_of<adiantum_avx512>},
-    {adiantum, "adiantum_avx2", &make_schedule_tfm<adiantum_avx2>, adiantum_avx2_needs,
-     &run_bare_rounds_of<adiantum_avx2>},
+    implementation_of<adiantum_avx512>(adiantum, "adiantum_avx512", adiantum_avx512_needs, "chacha12_rounds"),
+    implementation_of<adiantum_avx2>(adiantum, "adiantum_avx2", adiantum_avx2_needs, "chacha12_rounds"),
 #endif
     {.mode = adiantum, .name = "adiantum_portable", .make = &make_adiantum_portable},
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
-    {sm4_xts, "sm4_xts_gfni_avx512", &make_schedule_tfm<sm4_xts_gfni_avx512>, sm4_xts_gfni_avx512_needs,
-     &run_bare_rounds_of<sm4_xts_gfni_avx512>},
-    {sm4_xts, "sm4_xts_gfni_avx2", &make_schedule_tfm<sm4_xts_gfni_avx2>, sm4_xts_gfni_avx2_needs,
-     &run_bare_rounds_of<sm4_xts_gfni_avx2>},
-    {sm4_xts, "sm4_xts_aesni_avx", &make_schedule_tfm<sm4_xts_aesni_avx>, sm4_xts_aesni_avx_needs,
-     &run_bare_rounds_of<sm4_xts_aesni_avx>},
+    implementation_of<sm4_xts_gfni_avx512>(sm4_xts, "sm4_xts_gfni_avx512", sm4_xts_gfni_avx512_needs, "sm4_rounds"),
+    implementation_of<sm4_xts_gfni_avx2>(sm4_xts, "sm4_xts_gfni_avx2", sm4_xts_gfni_avx2_needs, "sm4_rounds"),
+    implementation_of<sm4_xts_aesni_avx>(sm4_xts, "sm4_xts_aesni_avx", sm4_xts_aesni_avx_needs, "sm4_rounds"),
 #endif
     {.mode = sm4_xts, .name = "sm4_xts_openssl", .make = &make_sm4_xts_openssl, .library = "OpenSSL"},
 });

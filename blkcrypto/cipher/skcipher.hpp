@@ -74,6 +74,13 @@ class skcipher {
                              cipher_lane& lane) const noexcept = 0;
 };
 
+/// What an implementation cannot be faster than: the instructions of its cipher for so many bytes, alone. For
+/// measurements.
+struct cipher_limit {
+    std::string_view name = {};
+    void (*run)(std::uint64_t bytes) noexcept = nullptr; // null: there is no such code
+};
+
 /// One way to do one mode.
 struct skcipher_implementation {
     crypto_mode mode;
@@ -82,9 +89,7 @@ struct skcipher_implementation {
     /// other.
     result<std::unique_ptr<skcipher>> (*make)(unsigned lanes);
     cpu_feature_set needs = {}; // where the processor lacks one it is passed over
-    /// What it cannot be faster than: the block cipher's instructions for so many bytes, alone. For
-    /// measurements; null if there is no such code.
-    void (*run_bare_rounds)(std::uint64_t bytes) noexcept = nullptr;
+    cipher_limit limit = {};
     std::string_view library = {}; // whose cipher it is; empty: ours
 };
 

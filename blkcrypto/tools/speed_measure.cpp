@@ -150,7 +150,8 @@ std::optional<double> ratio_to(speed_role role, const std::vector<double>& rates
                                const speed_subjects& subjects, const speed_rates& all) {
     const auto found = std::ranges::find(subjects, role, &speed_subject::role);
     if (found == subjects.end())
-        return std::nullopt;
+        return role == speed_role::openssl ? ratio_to(speed_role::openssl_elsewise, rates, subjects, all)
+                                           : std::nullopt;
     const auto& others = all[static_cast<std::size_t>(found - subjects.begin())];
     std::vector<double> ratios;
     for (std::size_t round = 0; round < rates.size(); ++round)
@@ -176,7 +177,7 @@ std::vector<speed_row> measure_speed(const speed_subjects& subjects, const speed
         }
     std::vector<speed_row> rows;
     for (std::size_t i = 0; i < subjects.size(); ++i)
-        rows.push_back({subjects[i]->name(), subjects[i]->is_control(), conditions, figures_of(rates[i]),
+        rows.push_back({subjects[i]->name(), subjects[i]->role(), conditions, figures_of(rates[i]),
                         ratio_to(speed_role::openssl, rates[i], subjects, rates),
                         ratio_to(speed_role::instructions, rates[i], subjects, rates),
                         ratio_to(speed_role::memory, rates[i], subjects, rates)});

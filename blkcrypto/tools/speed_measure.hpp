@@ -27,12 +27,12 @@ struct speed_figures {
 
 struct speed_row {
     std::string implementation;
-    bool is_control;
+    speed_role role;
     speed_conditions conditions;
     speed_figures gb_per_s; // of all threads together; 10^9 bytes that were crypted
     // Medians over rounds; nothing: that is not among the subjects.
     std::optional<double> ratio_to_openssl;
-    std::optional<double> ratio_to_limit; // the bare instructions of the block cipher
+    std::optional<double> ratio_to_limit; // the bare instructions of the cipher
     std::optional<double> ratio_to_memcpy;
 };
 

@@ -11,6 +11,9 @@ std::string_view direction_name(cipher_direction direction) {
     return direction == cipher_direction::encrypt ? "encrypt" : "decrypt";
 }
 
+constexpr int name_width = 26;
+constexpr int column_width = 12;
+
 std::string size_text(std::size_t bytes) {
     if (bytes < 1 << 10)
         return fmt::format("{} B", bytes);
@@ -45,27 +48,45 @@ const speed_row& find_in_column(const row_list& table, std::string_view implemen
     });
 }
 
+// Of the row that has this part; empty if none has.
+std::string_view name_of(const row_list& table, speed_role role) {
+    const auto found = std::ranges::find(table, role, &speed_row::role);
+    return found != table.end() ? std::string_view((*found)->implementation) : std::string_view();
+}
+
+// Whose speed the ratios are to.
+std::string openssl_name(const row_list& table) {
+    const auto elsewise = name_of(table, speed_role::openssl_elsewise);
+    return elsewise.empty() ? "OpenSSL's" : std::string(elsewise);
+}
+
 std::string head_text(const crypto_mode_info& mode, const row_list& table) {
     const speed_conditions& conditions = table.front()->conditions;
     const std::string threads =
         conditions.threads == 1 ? "1 thread" : fmt::format("{} threads", conditions.threads);
-    std::string text = fmt::format("{}, {}, working set {}{}: GB/s, and how many times OpenSSL's\n{:<20}",
-                                   mode.name, threads, size_text(conditions.working_set_bytes),
-                                   conditions.threads == 1 ? "" : " each", "");
+    std::string text =
+        fmt::format("{}, {}, working set {}{}: GB/s, and how many times {}\n{:<{}}", mode.name, threads,
+                    size_text(conditions.working_set_bytes), conditions.threads == 1 ? "" : " each",
+                    openssl_name(table), "", name_width);
     for (const auto* column : columns_of(table))
-        text += fmt::format("{:>13}",
+        text += fmt::format("{:>{}}",
                             fmt::format("{} {}", direction_name(column->conditions.direction).substr(0, 3),
-                                        size_text(column->conditions.unit_size.bytes())));
+                                        size_text(column->conditions.unit_size.bytes())),
+                            column_width);
     return text + "\n";
 }
 
+std::string times_text(double ratio) {
+    return fmt::format("{:.{}f}x", ratio, ratio < 10 ? 2 : 1);
+}
+
 std::string line_text(const row_list& table, const speed_row& first_of_line) {
-    std::string text = fmt::format("{:<20}", first_of_line.implementation);
+    std::string text = fmt::format("{:<{}}", first_of_line.implementation, name_width);
     for (const auto* column : columns_of(table)) {
         const speed_row& row = find_in_column(table, first_of_line.implementation, *column);
-        text += fmt::format(
-            "{:>7.2f}{:>6}", row.gb_per_s.median,
-            row.ratio_to_openssl && !row.is_control ? fmt::format("{:.2f}x", *row.ratio_to_openssl) : "");
+        text += fmt::format("{:>6.2f}{:>6}", row.gb_per_s.median,
+                            row.ratio_to_openssl && !is_control(row.role) ? times_text(*row.ratio_to_openssl)
+                                                                          : "");
     }
     text.resize(text.find_last_not_of(' ') + 1);
     return text + "\n";
@@ -74,11 +95,11 @@ std::string line_text(const row_list& table, const speed_row& first_of_line) {
 // What the first implementation reaches of a control, column by column; nothing if that was not measured.
 std::string share_text(const row_list& table, std::string_view control,
                        std::optional<double> speed_row::*share) {
-    std::string text = fmt::format("{:<20}", fmt::format("  of {}", control));
+    std::string text = fmt::format("{:<{}}", fmt::format("  of {}", control), name_width);
     for (const auto* column : columns_of(table)) {
         if (!(column->*share))
             return {};
-        text += fmt::format("{:>7.2f}      ", *(column->*share));
+        text += fmt::format("{:>6.2f}{:6}", *(column->*share), "");
     }
     text.resize(text.find_last_not_of(' ') + 1);
     return text + "\n";
@@ -87,11 +108,11 @@ std::string share_text(const row_list& table, std::string_view control,
 // Which of the controls it comes close to.
 std::string limit_text(const row_list& table) {
     constexpr double is_close = 0.85;
-    std::string text = fmt::format("{:<20}", "  limited by");
+    std::string text = fmt::format("{:<{}}", "  limited by", name_width);
     for (const auto* column : columns_of(table)) {
         const bool by_memory = column->ratio_to_memcpy.value_or(0) >= is_close;
         const bool by_instructions = column->ratio_to_limit.value_or(0) >= is_close;
-        text += fmt::format("{:>7}      ", by_memory ? "memory" : by_instructions ? "AES" : "-");
+        text += fmt::format("{:>6}{:6}", by_memory ? "memory" : by_instructions ? "rounds" : "-", "");
     }
     text.resize(text.find_last_not_of(' ') + 1);
     return text + "\n";
@@ -103,8 +124,20 @@ std::string table_text(const crypto_mode_info& mode, const row_list& table) {
         if (are_in_one_column(*row, *table.front()))
             text += line_text(table, *row);
     return text + fmt::format("{} reaches\n", table.front()->implementation) +
-           share_text(table, "aes_256_rounds", &speed_row::ratio_to_limit) +
+           share_text(table, name_of(table, speed_role::instructions), &speed_row::ratio_to_limit) +
            share_text(table, "memcpy", &speed_row::ratio_to_memcpy) + limit_text(table) + "\n";
+}
+
+// The controls that do not explain themselves.
+std::string controls_text(const row_list& table) {
+    std::string text;
+    if (const auto name = name_of(table, speed_role::instructions); !name.empty())
+        text += fmt::format("{}: the bare instructions of the cipher, no IV and no memory.\n", name);
+    if (const auto name = name_of(table, speed_role::openssl_elsewise); !name.empty())
+        text += fmt::format("{}: not the mode, which OpenSSL does not have, but its stream cipher.\n", name);
+    if (const auto name = name_of(table, speed_role::other); !name.empty())
+        text += fmt::format("{}: the block cipher by a call of OpenSSL's a block.\n", name);
+    return text;
 }
 
 nlohmann::ordered_json ratio_json(const std::optional<double>& ratio) {
@@ -124,13 +157,14 @@ std::string speed_text(const crypto_mode_info& mode, std::span<const speed_row> 
         table.push_back(&row);
     }
     return text + table_text(mode, table) +
-           "aes_256_rounds: the bare AES instructions, no tweak and no memory. Of a working set half is read,\n"
-           "half written. limited by: 0.85 or more of it is reached.\n";
+           fmt::format(
+               "{}Of a working set half is read, half written. limited by: 0.85 or more of it is reached.\n",
+               controls_text(table));
 }
 
 nlohmann::ordered_json speed_json(const crypto_mode_info& mode, const speed_row& row) {
     return {
-        {"mode", row.is_control ? "control" : mode.name},
+        {"mode", is_control(row.role) ? "control" : mode.name},
         {"implementation", row.implementation},
         {"direction", direction_name(row.conditions.direction)},
         {"data_unit_size", row.conditions.unit_size.bytes()},

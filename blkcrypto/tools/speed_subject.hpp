@@ -21,10 +21,16 @@ struct speed_work {
 
 enum class speed_role {
     implementation,
-    openssl,      // an implementation too, and what ratio_to_openssl refers to
-    instructions, // a control, what ratio_to_limit refers to: the mode's block cipher and nothing else
-    memory        // a control: memcpy
+    openssl,          // an implementation too, and what ratio_to_openssl refers to
+    openssl_elsewise, // a control: what ratio_to_openssl refers to where OpenSSL does not have the mode
+    other,            // a control
+    instructions,     // a control, what ratio_to_limit refers to: the mode's cipher and nothing else
+    memory            // a control: memcpy
 };
+
+constexpr bool is_control(speed_role role) {
+    return role > speed_role::openssl;
+}
 
 class speed_subject {
   public:
@@ -32,7 +38,6 @@ class speed_subject {
 
     const std::string& name() const noexcept { return name_; }
     speed_role role() const noexcept { return role_; }
-    bool is_control() const noexcept { return role_ >= speed_role::instructions; }
 
     /// For any number of threads at once, each with a number of its own below that given when it was made.
     virtual void run(unsigned thread, const speed_work& work) noexcept = 0;
