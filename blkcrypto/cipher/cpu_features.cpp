@@ -2,6 +2,7 @@
 #include "blkcrypto/cipher/cpu_features.hpp"
 
 #include "blkcrypto/base/log.hpp"
+#include "blkcrypto/cipher/name_list.hpp"
 
 #include <algorithm>
 #include <array>
@@ -110,15 +111,13 @@ cpu_feature_set probe() noexcept {
 
 cpu_feature_set parse_cpu_features(std::string_view list) {
     cpu_feature_set features;
-    while (!list.empty()) {
-        const std::string_view name = list.substr(0, list.find(','));
+    for_each_name(list, [&](std::string_view name) {
         const auto known = std::ranges::find(names, name, &named_feature::name);
         if (known != names.end())
             features.add(known->feature);
-        else if (!name.empty())
+        else
             say_unknown(name);
-        list.remove_prefix(std::min(name.size() + 1, list.size()));
-    }
+    });
     return features;
 }
 
