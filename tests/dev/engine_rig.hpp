@@ -61,7 +61,7 @@ struct engine_rig {
 
 /// What the medium holds of data that was written by a keyed_io.
 inline std::vector<std::byte> ciphertext(const test_key& key, sector at, bytes_view data) {
-    return reference_ciphertext(key.bytes, dun(at.value), key.key->config().unit_size, data);
+    return reference_ciphertext(key, dun(at.value), data);
 }
 
 } // namespace blkcrypto::test

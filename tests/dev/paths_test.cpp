@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Native and fallback side by side: what must not depend on the way a bio took.
 #include "blkcrypto/base/thread_env.hpp"
-#include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
-#include "blkcrypto/inline_crypt/submit.hpp"
-#include "tests/dev/engine_rig.hpp"
+#include "tests/dev/path.hpp"
 #include "tests/inline_crypt/scattered_buffer.hpp"
 #include "tests/support/property.hpp"
 
-#include <optional>
 #include <thread>
 
 using namespace blkcrypto;
@@ -16,48 +13,7 @@ using namespace blkcrypto::test;
 namespace {
 
 constexpr std::uint32_t unit_bytes = 4096;
-constexpr sector capacity{4096};
-
-/// One way from submit to a medium.
-struct path_options {
-    const char* name;
-    std::optional<unsigned> engine_keyslots; // none: the fallback does it
-    unsigned fallback_keyslots = 100;
-    unsigned decrypt_workers = 0;
-    queue_options queue = {};
-    completion_order order = completion_order::as_submitted;
-    std::uint32_t split_bytes = 0; // bios are split into such pieces before they are submitted
-};
-
-struct path {
-    explicit path(const path_options& with)
-        : options(with), e(test_seed()), medium(capacity, with.order, test_seed()),
-          worker(e, test_seed(), 50'000), top(&medium) {
-        if (options.engine_keyslots) {
-            engine =
-                *make_inline_crypto_device(medium, engine_with(*options.engine_keyslots), e, {worker, 1});
-            top = engine.get();
-        }
-        executor* const decrypts = options.decrypt_workers == 0 ? nullptr : &worker;
-        fallback = *crypto_fallback::make(
-            e, *make_keyslot_tfms(e, options.fallback_keyslots, 1),
-            {.decrypt_executor = decrypts, .decrypt_workers = options.decrypt_workers});
-        queue = *submit_queue::make(*top, fallback.get(), e, options.queue);
-    }
-
-    void start(const crypto_key& key) { REQUIRE_FALSE(start_using_key(e, *top, fallback.get(), key)); }
-
-    void drain() { REQUIRE(test::drain(*queue, e)); }
-
-    const path_options options;
-    simulated_env e;
-    simulated_device medium;
-    simulated_executor worker;
-    std::unique_ptr<inline_crypto_device> engine;
-    block_device* top;
-    std::unique_ptr<crypto_fallback> fallback;
-    std::unique_ptr<submit_queue> queue;
-};
+constexpr sector capacity = path::capacity;
 
 /// A bio that may be submitted in pieces.
 struct piecewise_io final : bio_end_io {

@@ -28,8 +28,8 @@ fallback_stack::fallback_stack(const stack_options& options)
     queue = make_queue(options.queue);
 }
 
-test_key fallback_stack::make_key(std::uint32_t unit_bytes) {
-    test_key made(random, unit_bytes);
+test_key fallback_stack::make_key(std::uint32_t unit_bytes, crypto_mode mode) {
+    test_key made(random, unit_bytes, mode);
     REQUIRE_FALSE(start_using_key(env, device, fallback.get(), *made.key));
     return made;
 }
@@ -81,7 +81,7 @@ std::vector<std::byte> fallback_stack::on_device(std::uint64_t start, std::size_
 }
 
 std::vector<std::byte> expected_ciphertext(const test_io& io, const test_key& key, const dun& first) {
-    return reference_ciphertext(key.bytes, first, key.key->config().unit_size, io.memory.read());
+    return reference_ciphertext(key, first, io.memory.read());
 }
 
 } // namespace blkcrypto::test

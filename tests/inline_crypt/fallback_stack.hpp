@@ -50,7 +50,7 @@ struct fallback_stack {
     std::unique_ptr<submit_queue> make_queue(const queue_options& options) {
         return *submit_queue::make(device, fallback.get(), env, options);
     }
-    test_key make_key(std::uint32_t unit_bytes = 4096);
+    test_key make_key(std::uint32_t unit_bytes = 4096, crypto_mode mode = crypto_mode::aes_256_xts);
 
     std::unique_ptr<test_io> make_io(bio_op op, std::uint64_t start, std::size_t size_bytes);
     std::unique_ptr<test_io> make_io(bio_op op, std::uint64_t start, std::size_t size_bytes,

@@ -13,9 +13,13 @@ namespace blkcrypto::test {
 data_unit_size unit_of(std::uint32_t bytes);
 crypto_config xts_config(std::uint32_t unit_bytes = 4096);
 
-/// An AES-256-XTS key with a second copy of its bytes.
+/// Of any mode, with DUNs as wide as its IV.
+crypto_config config_of(crypto_mode mode, std::uint32_t unit_bytes = 4096);
+
+/// A key with a second copy of its bytes.
 struct test_key {
-    explicit test_key(random_source& random, std::uint32_t unit_bytes = 4096);
+    explicit test_key(random_source& random, std::uint32_t unit_bytes = 4096,
+                      crypto_mode mode = crypto_mode::aes_256_xts);
     std::vector<std::byte> bytes;
     std::unique_ptr<crypto_key> key;
 };
@@ -40,7 +44,9 @@ struct once_key final : key_request {
 /// Often about to carry from one limb into the next.
 dun random_dun(random_source& random);
 
+/// What the reference makes of whole units: of AES-256-XTS, or of the key's mode.
 std::vector<std::byte> reference_ciphertext(bytes_view key, const dun& first, data_unit_size unit,
                                             bytes_view plain);
+std::vector<std::byte> reference_ciphertext(const test_key& key, const dun& first, bytes_view plain);
 
 } // namespace blkcrypto::test
