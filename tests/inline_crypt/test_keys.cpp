@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/inline_crypt/test_keys.hpp"
 
+#include "blkcrypto/cipher/skcipher.hpp"
 #include "tests/reference_crypto/reference_crypto.hpp"
 
 #include <algorithm>
@@ -40,6 +41,14 @@ data_unit_size unit_of(std::uint32_t bytes) {
 
 crypto_config xts_config(std::uint32_t unit_bytes) {
     return config_of(crypto_mode::aes_256_xts, unit_bytes);
+}
+
+std::vector<crypto_mode> usable_modes() {
+    std::vector<crypto_mode> modes;
+    for (const auto& mode : crypto_modes())
+        if (selected_implementation(mode.mode) != nullptr)
+            modes.push_back(mode.mode);
+    return modes;
 }
 
 crypto_config config_of(crypto_mode mode, std::uint32_t unit_bytes) {

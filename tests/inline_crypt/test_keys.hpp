@@ -13,6 +13,9 @@ namespace blkcrypto::test {
 data_unit_size unit_of(std::uint32_t bytes);
 crypto_config xts_config(std::uint32_t unit_bytes = 4096);
 
+/// Those with an implementation: all, unless a test or the environment takes some away.
+std::vector<crypto_mode> usable_modes();
+
 /// Of any mode, with DUNs as wide as its IV.
 crypto_config config_of(crypto_mode mode, std::uint32_t unit_bytes = 4096);
 
