@@ -5,12 +5,11 @@
 #include "blkcrypto/base/secret.hpp"
 #include "blkcrypto/cipher/aes_xts_vector.hpp"
 #include "tests/cipher/cipher_cases.hpp"
+#include "tests/cipher/parked_thread.hpp"
 #include "tests/support/allocation_counter.hpp"
 #include "tests/support/memory_search.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -75,21 +74,8 @@ void use(cipher_case& with) {
 // How often the patterns occur after `body`, which has a stack of its own: that is looked at as it was left.
 template <typename Body>
 std::size_t count_after(Body body, const std::vector<masked_pattern>& patterns) {
-    std::atomic<int> stage{0};
-    const auto enter = [&stage](int next) {
-        stage = next;
-        stage.notify_one();
-    };
-    std::thread thread([&] {
-        body();
-        enter(1);
-        stage.wait(1);
-    });
-    stage.wait(0);
-    const std::size_t hits = count_in_memory(patterns);
-    enter(2);
-    thread.join();
-    return hits;
+    const parked_thread thread(body);
+    return count_in_memory(patterns);
 }
 
 // As the caller finds them, one every 64 bytes. Ours need AVX; AVX-512 may not be there.
