@@ -29,10 +29,10 @@ void for_each_adiantum(Body body) {
     });
 }
 
-// Both as plaintext and as ciphertext, as each is hashed. Three units, which may be crypted together.
+// Both as plaintext and as ciphertext, as each is hashed. Two units, which may be crypted together.
 void check_data(const cipher_case& with, bytes_view key, const uint256& iv, bytes_view unit) {
     std::vector<std::byte> data;
-    for (int i = 0; i < 3; ++i)
+    for (int i = 0; i < 2; ++i)
         data.insert(data.end(), unit.begin(), unit.end());
     const auto size = unit_of(static_cast<std::uint32_t>(unit.size()));
     REQUIRE_FALSE(with.tfm->setkey(key));
@@ -90,12 +90,15 @@ constexpr uint256 last_iv(~std::uint64_t{0}, ~std::uint64_t{0}, ~std::uint64_t{0
 
 TEST_CASE("Adiantum of uniform data is what the reference says, whatever carries") {
     for_each_adiantum([](cipher_case& with, std::uint32_t size) {
-        for (const char* bulk : {"00", "ff", "80", "01000000", "ffffff7f"})
-            for (const char* last : last_blocks) {
-                CAPTURE(std::string(bulk));
-                CAPTURE(std::string(last));
-                check_data(with, with.key, 0, unit_of_messages(size, from_hex(bulk), from_hex(last)));
-            }
+        for (const char* bulk : {"00", "ff", "80", "01000000", "ffffff7f"}) {
+            CAPTURE(std::string(bulk));
+            check_data(with, with.key, 0, unit_of_messages(size, from_hex(bulk), from_hex(last_blocks[1])));
+        }
+        for (const char* last : last_blocks) {
+            CAPTURE(std::string(last));
+            check_data(with, with.key, 0,
+                       unit_of_messages(size, random_bytes(1024, test_seed() + 301), from_hex(last)));
+        }
     });
 }
 
@@ -105,7 +108,8 @@ TEST_CASE("Adiantum under uniform keys and tweaks is what the reference says") {
         for (const auto& key : {zeros, ones})
             for (const uint256& iv : {uint256(0), last_iv})
                 for (const auto& bulk : {zeros, ones})
-                    check_data(with, key, iv, unit_of_messages(size, bulk, random_bytes(16, size)));
+                    check_data(with, key, iv,
+                               unit_of_messages(size, bulk, random_bytes(16, test_seed() + 302)));
     });
 }
 
@@ -113,7 +117,7 @@ TEST_CASE("Adiantum is what the reference says where sums of NH are 0 or as larg
     for_each_adiantum([](cipher_case& with, std::uint32_t size) {
         const auto nh_key = nh_key_of(with.key);
         for (std::size_t pass = 0; pass < nh_passes; ++pass)
-            for (const std::uint32_t sum : {0U, 1U, 0x7fffffffU, 0x80000000U, 0xffffffffU}) {
+            for (const std::uint32_t sum : {0U, 0x80000000U, 0xffffffffU}) {
                 CAPTURE(pass);
                 CAPTURE(sum);
                 const auto message = with_nh_sums(sum, pass, nh_key);
@@ -128,7 +132,7 @@ TEST_CASE("Adiantum of many random units is what the reference says") {
         if (with.implementation.mode != crypto_mode::adiantum)
             return;
         random_source random(test_seed() + 300);
-        for (int i = 0; i < 2000; ++i)
+        for (int i = 0; i < 1000; ++i)
             check_data(with, random_bytes(32, random.next()), random_iv(random),
                        random_bytes(512, random.next()));
     });

@@ -16,57 +16,62 @@
 
 #include <algorithm>
 #include <nettle/aes.h>
+#include <vector>
 
 namespace reference_crypto {
 namespace {
 
 using bytes = std::span<const std::uint8_t>;
+using words = std::vector<std::uint32_t>;
 
 constexpr std::size_t block_bytes = 16;
 constexpr std::size_t nh_message_bytes = 1024; // NH hashes so much at a time
 constexpr std::size_t nh_passes = 4;           // each gives 8 bytes
 constexpr std::size_t nh_key_bytes = nh_message_bytes + (nh_passes - 1) * block_bytes;
 
+words words_of(bytes data) {
+    words all(data.size() / 4);
+    for (std::size_t i = 0; i < all.size(); ++i)
+        all[i] = load_le32(data, 4 * i);
+    return all;
+}
+
 // The keys that Adiantum makes of its key: a stretch of XChaCha12's output under the nonce 1, 0, 0 ..
 struct subkeys {
     std::array<std::uint8_t, 32> block_cipher;
     std::array<std::uint8_t, 16> header_poly1305;
     std::array<std::uint8_t, 16> bulk_poly1305;
-    std::array<std::uint8_t, nh_key_bytes> nh;
+    words nh;
 };
 
 subkeys derive(key_span key) {
-    std::array<std::uint8_t, sizeof(subkeys)> stream{};
+    std::array<std::uint8_t, 32 + 16 + 16 + nh_key_bytes> stream{};
     xchacha12_xor(key, {1}, stream);
     subkeys keys;
-    bytes left(stream);
-    const auto take = [&left](std::span<std::uint8_t> subkey) {
-        std::ranges::copy(left.first(subkey.size()), subkey.begin());
-        left = left.subspan(subkey.size());
-    };
-    take(keys.block_cipher);
-    take(keys.header_poly1305);
-    take(keys.bulk_poly1305);
-    take(keys.nh);
+    std::copy_n(&stream[0], 32, keys.block_cipher.begin());
+    std::copy_n(&stream[32], 16, keys.header_poly1305.begin());
+    std::copy_n(&stream[48], 16, keys.bulk_poly1305.begin());
+    keys.nh = words_of(bytes(stream).subspan(64));
     return keys;
 }
 
 // One pass of NH over a message of whole blocks. Each block of four words gives two products of 64 bits.
-std::uint64_t nh_pass(bytes key, bytes message) {
+std::uint64_t nh_pass(std::span<const std::uint32_t> key, std::span<const std::uint32_t> message) {
     std::uint64_t sum = 0;
-    for (; !message.empty(); message = message.subspan(block_bytes), key = key.subspan(block_bytes)) {
-        const auto word = [&](std::size_t i) { return load_le32(message, 4 * i) + load_le32(key, 4 * i); };
-        sum += std::uint64_t{word(0)} * word(2);
-        sum += std::uint64_t{word(1)} * word(3);
+    for (std::size_t i = 0; i < message.size(); i += 4) {
+        const auto *const m = &message[i], *const k = &key[i];
+        sum += std::uint64_t{m[0] + k[0]} * (m[2] + k[2]);
+        sum += std::uint64_t{m[1] + k[1]} * (m[3] + k[3]);
     }
     return sum;
 }
 
 // Of up to 1024 bytes of whole blocks. The key of each pass begins a block after that of the one before.
-std::array<std::uint8_t, nh_passes * 8> nh(bytes key, bytes message) {
+std::array<std::uint8_t, nh_passes * 8> nh(const words& key, bytes message) {
+    const words message_words = words_of(message);
     std::array<std::uint8_t, nh_passes * 8> hash;
     for (std::size_t pass = 0; pass < nh_passes; ++pass) {
-        const std::uint64_t sum = nh_pass(key.subspan(pass * block_bytes), message);
+        const std::uint64_t sum = nh_pass(std::span(key).subspan(pass * 4), message_words);
         for (std::size_t i = 0; i < 8; ++i)
             hash[8 * pass + i] = static_cast<std::uint8_t>(sum >> (8 * i));
     }

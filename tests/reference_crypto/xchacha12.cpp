@@ -19,20 +19,22 @@ state initial(key_bytes key, std::span<const std::uint32_t, 4> last_row) {
     return s;
 }
 
-void quarter_round(state& s, std::size_t a, std::size_t b, std::size_t c, std::size_t d) {
-    s[a] += s[b], s[d] = std::rotl(s[d] ^ s[a], 16);
-    s[c] += s[d], s[b] = std::rotl(s[b] ^ s[c], 12);
-    s[a] += s[b], s[d] = std::rotl(s[d] ^ s[a], 8);
-    s[c] += s[d], s[b] = std::rotl(s[b] ^ s[c], 7);
+void quarter_round(std::uint32_t& a_out, std::uint32_t& b_out, std::uint32_t& c_out, std::uint32_t& d_out) {
+    std::uint32_t a = a_out, b = b_out, c = c_out, d = d_out;
+    a += b, d = std::rotl(d ^ a, 16);
+    c += d, b = std::rotl(b ^ c, 12);
+    a += b, d = std::rotl(d ^ a, 8);
+    c += d, b = std::rotl(b ^ c, 7);
+    a_out = a, b_out = b, c_out = c, d_out = d;
 }
 
 // Twelve rounds: six times the columns, then the diagonals.
 void permute(state& s) {
     for (int double_round = 0; double_round < 6; ++double_round) {
         for (std::size_t i = 0; i < 4; ++i)
-            quarter_round(s, i, 4 + i, 8 + i, 12 + i);
+            quarter_round(s[i], s[4 + i], s[8 + i], s[12 + i]);
         for (std::size_t i = 0; i < 4; ++i)
-            quarter_round(s, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4);
+            quarter_round(s[i], s[4 + (i + 1) % 4], s[8 + (i + 2) % 4], s[12 + (i + 3) % 4]);
     }
 }
 

@@ -15,10 +15,8 @@ void xchacha12_xor(std::span<const std::uint8_t> key,
                    const std::array<std::uint8_t, xchacha_nonce_bytes>& nonce, std::span<std::uint8_t> data);
 
 constexpr std::uint32_t load_le32(std::span<const std::uint8_t> bytes, std::size_t at) {
-    std::uint32_t word = 0;
-    for (std::size_t i = 4; i-- > 0;)
-        word = word << 8 | bytes[at + i];
-    return word;
+    const std::uint8_t* b = &bytes[at];
+    return b[0] | std::uint32_t{b[1]} << 8 | std::uint32_t{b[2]} << 16 | std::uint32_t{b[3]} << 24;
 }
 
 } // namespace reference_crypto
