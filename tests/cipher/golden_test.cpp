@@ -34,11 +34,16 @@ void for_each_extent(const golden_set& set, Body body) {
 /// Runs `body(cipher_case&, set)`.
 template <typename Body>
 void for_each_cipher_of_a_set(Body body) {
-    for (const auto& set : vectors::golden_sets())
+    for (const auto& set : vectors::golden_sets()) {
+        int ciphers = 0;
         for_each_cipher(1, [&](cipher_case& with) {
-            if (find_mode(with.implementation.mode)->name == set.mode)
-                body(with, set);
+            if (find_mode(with.implementation.mode)->name != set.mode)
+                return;
+            ++ciphers;
+            body(with, set);
         });
+        CHECK(ciphers != 0);
+    }
 }
 
 std::vector<std::byte> crypted(cipher_case& with, cipher_direction direction, const golden_extent& extent,

@@ -2,7 +2,9 @@
 #pragma once
 // Runs something on a stack of its own, which stays as it was left: for a look at what is on it.
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <thread>
 
 namespace blkcrypto::test {
@@ -13,7 +15,7 @@ class parked_thread {
     template <typename Body>
     explicit parked_thread(Body body)
         : thread_([this, body] {
-              body();
+              run_below(body);
               enter(stage::parked);
               stage_.wait(stage::parked);
           }) {
@@ -28,6 +30,15 @@ class parked_thread {
 
   private:
     enum class stage { running, parked, leaving };
+
+    // Further down the stack than what waiting writes to.
+    template <typename Body>
+    [[gnu::noinline]] static void run_below(const Body& body) {
+        std::array<std::byte, 4096> above;
+        asm volatile("" ::"r"(above.data()) : "memory");
+        body();
+        asm volatile("" ::"r"(above.data()) : "memory");
+    }
 
     void enter(stage next) {
         stage_ = next;
