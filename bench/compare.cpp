@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// blkbench compare: which path, at what cost? Makes one image per path, fills it through the path, times the
-// paths in interleaved rounds (A B C, B C A, ...), then proves that inline and fallback write the same bytes.
-// The steps are in run(), in this order; each has a file of its own.
+// blkbench compare: which path, with which mode, at what cost? Makes an image for each, fills it through the
+// path, times them all in interleaved rounds (A B C, B C A, ...), then proves of each mode that inline and
+// fallback write the same bytes. The steps are in run(), in this order; each has a file of its own.
 
 #include "bench/compare_options.hpp"
 #include "bench/image_files.hpp"
@@ -10,11 +10,13 @@
 #include "bench/round_progress.hpp"
 #include "bench/verbs.hpp"
 #include "blkcrypto/base/thread_env.hpp"
+#include "blkcrypto/cipher/skcipher.hpp"
 #include "blkcrypto/dev/uring_loop.hpp"
 #include "blkcrypto/tools/cli/json_output.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <fmt/format.h>
+#include <map>
 
 namespace blkcrypto::bench {
 namespace {
@@ -44,61 +46,66 @@ void check_image_io(image_io wanted) {
         throw cli::unusable("--image-io", "this system does not let the program use it", error.value());
 }
 
-// A comparison under way: what all its paths share, and the paths.
+benchmark_keys make_keys(const compare_options& options, crypto_mode mode) {
+    auto keys = benchmark_keys::make(options.stripes, mode, sub_seed(options.workload.seed, key_part));
+    if (keys.has_error())
+        throw cli::file_error(cli::exit_failed, "keys", keys.error().value());
+    return std::move(*keys);
+}
+
+std::string_view name_of_implementation(crypto_mode mode) {
+    const auto* implementation = selected_implementation(mode);
+    return implementation != nullptr ? implementation->name : "none";
+}
+
+// A comparison under way: what the paths of all modes share, and the paths.
 class comparison {
   public:
-    comparison(const compare_options& options, env& e)
-        : options_(options), env_(e), keys_(make_keys(options)) {}
+    comparison(const compare_options& options, env& e) : options_(options), env_(e) {
+        for (const auto* mode : options.modes)
+            keys_.emplace(mode, make_keys(options, mode->mode));
+    }
 
     void open_paths();
     void prefill();
     std::vector<path_measurement> measure();
-    std::optional<verify_result> verify();
+    std::optional<verify_result> verify(const crypto_mode_info& mode);
 
   private:
-    static benchmark_keys make_keys(const compare_options& options) {
-        auto keys = benchmark_keys::make(options.stripes, options.mode->mode,
-                                         sub_seed(options.workload.seed, key_part));
-        if (keys.has_error())
-            throw cli::file_error(cli::exit_failed, "keys", keys.error().value());
-        return std::move(*keys);
-    }
-
     const compare_options& options_;
     env& env_;
-    const benchmark_keys keys_;
+    std::map<const crypto_mode_info*, benchmark_keys> keys_;
     std::vector<std::unique_ptr<compare_path>> paths_;
 };
 
 void comparison::open_paths() {
-    for (const auto kind : options_.paths)
-        paths_.push_back(
-            compare_path::open(kind, options_.image, options_.stack, options_.stripes, keys_, env_));
+    for (const auto& subject : options_.subjects) {
+        const benchmark_keys* keys = subject.mode == nullptr ? nullptr : &keys_.at(subject.mode);
+        paths_.push_back(compare_path::open(subject, options_.stack, {&options_.stripes, keys}, env_));
+    }
 }
 
 void comparison::prefill() {
     for (const auto& path : paths_) {
         sequential_plan plan(options_.stripes.size_bytes());
         write_image(*path, env_, plan, sub_seed(options_.workload.seed, prefill_part),
-                    fmt::format("prefill {}", path->name()));
+                    fmt::format("prefill {}", path->subject().name));
     }
 }
 
 std::vector<path_measurement> comparison::measure() {
     std::vector<path_measurement> measured;
     for (const auto& path : paths_)
-        measured.push_back({.kind = path->kind(),
-                            .image = path->image(),
+        measured.push_back({.subject = path->subject(),
                             .io = path->io().io,
                             .rounds = {},
                             .keyslots = {},
                             .first_failure = {}});
-    const auto count = static_cast<unsigned>(paths_.size());
-    round_progress progress(options_.rounds * count, std::chrono::nanoseconds(options_.slice_ns()));
+    round_progress progress(options_.rounds * static_cast<unsigned>(paths_.size()),
+                            std::chrono::nanoseconds(options_.slice_ns()));
     for (unsigned round = 0; round < options_.rounds; ++round) {
-        for (unsigned i = 0; i < count; ++i) {
-            const unsigned turn = (round + i) % count; // each path is first, in the middle and last in turn
-            progress.begin_slice(round, paths_[turn]->name());
+        for (const auto turn : order_of_round(round, options_.rounds, paths_.size())) {
+            progress.begin_slice(round, paths_[turn]->subject().name);
             measured[turn].add(run_slice(*paths_[turn], options_.workload, round, options_.slice_ns(),
                                          [&](std::uint64_t bytes) { progress.update(bytes); }));
         }
@@ -106,14 +113,23 @@ std::vector<path_measurement> comparison::measure() {
     return measured;
 }
 
-std::optional<verify_result> comparison::verify() {
+std::optional<verify_result> comparison::verify(const crypto_mode_info& mode) {
     std::vector<compare_path*> encrypted;
     for (const auto& path : paths_)
-        if (path->kind() != path_kind::plain)
+        if (path->subject().mode == &mode)
             encrypted.push_back(path.get());
     if (encrypted.empty() || !options_.verify)
         return std::nullopt;
     return verify_paths(encrypted, env_, options_.workload.seed);
+}
+
+void throw_if_failed(const verify_result& verify, std::string_view what) {
+    if (!verify.error.empty())
+        throw cli::program_error(cli::exit_failed, fmt::format("{} failed", what), verify.error);
+    if (!verify.passed())
+        throw cli::program_error(cli::exit_failed, what,
+                                 fmt::format("{} mismatches, the first at offset {}", verify.mismatches,
+                                             verify.first_mismatch.value_or(0)));
 }
 
 // The report is out; now the one line and the exit code for what went wrong.
@@ -122,15 +138,14 @@ void throw_if_failed(const compare_result& result) {
         if (path.first_failure)
             throw cli::file_error(cli::exit_failed,
                                   fmt::format("{}, the first of {} errors",
-                                              describe_io(*path.first_failure, path.image), path.errors),
+                                              describe_io(*path.first_failure, path.subject.image),
+                                              path.errors),
                                   to_errno(path.first_failure->status));
-    if (result.verify && !result.verify->error.empty())
-        throw cli::program_error(cli::exit_failed, "verify failed", result.verify->error);
-    if (result.verify && !result.verify->passed())
-        throw cli::program_error(cli::exit_failed, "verify",
-                                 fmt::format("{} mismatches, the first at offset {}",
-                                             result.verify->mismatches,
-                                             result.verify->first_mismatch.value_or(0)));
+    for (const auto& mode : result.modes)
+        if (mode.verify)
+            throw_if_failed(*mode.verify, result.modes.size() == 1
+                                              ? std::string("verify")
+                                              : fmt::format("verify {}", mode.info->name));
 }
 
 class compare_verb final : public cli::verb {
@@ -148,9 +163,7 @@ class compare_verb final : public cli::verb {
     int run() override {
         const auto e = make_env();
         const compare_options options = typed_.check(random_seed(*e));
-        std::vector<std::string> images;
-        for (const auto kind : options.paths)
-            images.push_back(image_name(options.image, kind));
+        const std::vector<std::string> images = options.images();
         check_not_an_image("stdout", cli::standard_stream, images);
         if (json_.is_requested())
             check_not_an_image("--json", json_.target(), images);
@@ -180,15 +193,19 @@ class compare_verb final : public cli::verb {
         all.open_paths();
         if (!options.reuse)
             all.prefill();
-        compare_result result{.machine = this_machine(),
-                              .controls = measure_controls(e, {.block_bytes = options.workload.block_bytes,
-                                                               .unit_size = options.stripes.unit_size(),
-                                                               .mode = options.mode->mode,
-                                                               .depth = options.workload.depth}),
-                              .paths = {},
-                              .verify = {}};
+        const control_options control{.block_bytes = options.workload.block_bytes,
+                                      .unit_size = options.stripes.unit_size(),
+                                      .depth = options.workload.depth};
+        compare_result result{
+            .machine = this_machine(), .controls = measure_controls(e, control), .modes = {}, .paths = {}};
+        for (const auto* mode : options.modes)
+            result.modes.push_back({.info = mode,
+                                    .implementation = name_of_implementation(mode->mode),
+                                    .cipher_gb_per_s = measure_cipher(e, control, mode->mode),
+                                    .verify = {}});
         result.paths = all.measure();
-        result.verify = all.verify();
+        for (auto& mode : result.modes)
+            mode.verify = all.verify(*mode.info);
         return result;
     }
 

@@ -33,19 +33,38 @@ constexpr unsigned rounds_max = 10'000;
 constexpr std::chrono::seconds usual_slice{2};
 constexpr std::chrono::milliseconds slice_min{10}; // less would measure its start and its end
 
-std::vector<path_kind> parse_paths(std::string_view text) {
-    std::vector<path_kind> paths;
+// What `parse` makes of each word between commas, none twice.
+template <typename Parse>
+auto parse_list(std::string_view option, std::string_view text, Parse parse) {
+    std::vector<std::invoke_result_t<Parse, std::string_view>> values;
     while (true) {
         const auto comma = text.find(',');
-        const auto kind =
-            static_cast<path_kind>(cli::parse_choice("--paths", text.substr(0, comma), path_names));
-        if (std::ranges::count(paths, kind) != 0)
-            throw unusable("--paths", fmt::format("{} is there twice", name_of(kind)));
-        paths.push_back(kind);
+        const auto word = text.substr(0, comma);
+        const auto value = parse(word);
+        if (std::ranges::count(values, value) != 0)
+            throw unusable(option, fmt::format("{} is there twice", word));
+        values.push_back(value);
         if (comma == std::string_view::npos)
-            return paths;
+            return values;
         text.remove_prefix(comma + 1);
     }
+}
+
+std::vector<path_kind> parse_paths(std::string_view text) {
+    return parse_list("--paths", text, [](std::string_view word) {
+        return static_cast<path_kind>(cli::parse_choice("--paths", word, path_names));
+    });
+}
+
+std::vector<const crypto_mode_info*> parse_modes(std::string_view text) {
+    return parse_list("--mode", text, [](std::string_view word) { return &cli::parse_mode("--mode", word); });
+}
+
+void check_implementations(std::span<const crypto_mode_info* const> modes) {
+    for (const auto* mode : modes)
+        if (selected_implementation(mode->mode) == nullptr)
+            throw unusable("--mode", fmt::format("no implementation of {} in this build", mode->name),
+                           ENOPKG);
 }
 
 engine_profile read_engine_file(const std::string& path) {
@@ -68,8 +87,21 @@ std::vector<std::string_view> engine_names() {
     return names;
 }
 
-engine_profile parse_engine(const std::string& name) {
-    return builtin_engine_profiles()[cli::parse_choice("--engine", name, engine_names())];
+// The usual one, as far as it has the modes: no real engine has them all.
+engine_profile default_engine(std::span<const crypto_mode_info* const> modes) {
+    const engine_profile* usual = find_engine_profile("ufs-std");
+    const bool has_all = std::ranges::all_of(modes, [&](const crypto_mode_info* mode) {
+        return usual->capabilities.unit_sizes[mode_index(mode->mode)] != 0;
+    });
+    return has_all ? *usual : *find_engine_profile("generic");
+}
+
+engine_profile parse_engine(const compare_arguments& typed, std::span<const crypto_mode_info* const> modes) {
+    if (!typed.engine_file.empty())
+        return read_engine_file(typed.engine_file);
+    if (!typed.engine)
+        return default_engine(modes);
+    return builtin_engine_profiles()[cli::parse_choice("--engine", *typed.engine, engine_names())];
 }
 
 // Both the inline path and the fallback would say so, but later and in fewer words.
@@ -167,12 +199,25 @@ unsigned usual_rounds(std::chrono::milliseconds runtime) {
     return std::max(usual_rounds_min, static_cast<unsigned>(runtime / usual_slice));
 }
 
+bool compare_options::has_encrypted_path() const {
+    return has_path(path_kind::inline_engine) || has_path(path_kind::fallback);
+}
+
+std::vector<std::string> compare_options::images() const {
+    std::vector<std::string> images;
+    for (const auto& subject : subjects)
+        images.push_back(subject.image);
+    return images;
+}
+
 std::uint64_t compare_options::slice_ns() const {
     return static_cast<std::uint64_t>(std::chrono::nanoseconds(runtime).count()) / rounds;
 }
 
 void compare_arguments::add_to(CLI::App& verb) {
-    verb.add_option("--filename", filename, "makes IMAGE.plain, IMAGE.inline, IMAGE.fallback")
+    verb.add_option("--filename", filename,
+                    "makes IMAGE.plain, IMAGE.inline and IMAGE.fallback; of several modes\n"
+                    "IMAGE.plain, IMAGE.MODE.inline and IMAGE.MODE.fallback")
         ->required()
         ->type_name("IMAGE");
     verb.add_option("--size", size, "of each image (default 256m)")->type_name("SIZE");
@@ -184,16 +229,18 @@ void compare_arguments::add_to(CLI::App& verb) {
     verb.add_flag("--nomerges", nomerges, "adjacent blocks in flight do not become one request");
     verb.add_option("--numjobs", numjobs, "threads (default 1)")->type_name("N");
     verb.add_option("--runtime", runtime,
-                    "per path, all rounds together: seconds, or as in 500ms (default 5)")
+                    "per path and mode, all rounds together: seconds, or as in 500ms (default 5)")
         ->type_name("TIME");
     verb.add_option("--rounds", rounds, "slices of the runtime (default 5 or more, of 2 s or less each)")
         ->type_name("N");
     verb.add_option("--paths", paths, "some of plain,inline,fallback (default all)")->type_name("LIST");
-    verb.add_option("--mode", mode, "see blkcrypto modes (default aes-256-xts)")->type_name("MODE");
+    verb.add_option("--mode", mode, "some of those blkcrypto modes lists (default aes-256-xts)")
+        ->type_name("LIST");
     verb.add_option("--data-unit-size", unit_size, "512 to 64k (default 4k)")->type_name("SIZE");
     verb.add_option("--keys", keys, "each covers an equal stripe of the image (default 1)")->type_name("N");
-    auto* builtin = verb.add_option("--engine", engine,
-                                    fmt::format("{} (default ufs-std)", fmt::join(engine_names(), ", ")));
+    auto* builtin = verb.add_option(
+        "--engine", engine,
+        fmt::format("{} (default ufs-std, generic for modes it lacks)", fmt::join(engine_names(), ", ")));
     builtin->type_name("NAME");
     verb.add_option("--engine-file", engine_file, "a JSON file that describes the engine")
         ->type_name("FILE")
@@ -212,12 +259,13 @@ void compare_arguments::add_to(CLI::App& verb) {
 }
 
 compare_options compare_arguments::check(std::uint64_t random_seed) const {
-    const crypto_mode_info& mode_info = cli::parse_mode("--mode", mode);
+    const auto modes = parse_modes(mode);
     const data_unit_size unit = cli::parse_data_unit_size("--data-unit-size", unit_size);
     compare_options checked{.image = filename,
                             .stripes = parse_stripes(*this, unit),
                             .paths = parse_paths(paths),
-                            .mode = &mode_info,
+                            .modes = modes,
+                            .subjects = {},
                             .stack = {},
                             .workload = {},
                             .runtime = parse_runtime(runtime),
@@ -225,12 +273,13 @@ compare_options compare_arguments::check(std::uint64_t random_seed) const {
                             .verify = !no_verify,
                             .overwrite = overwrite,
                             .reuse = reuse};
+    checked.subjects = subjects_of(filename, checked.paths, modes);
     checked.rounds = parse_rounds(*this, checked.runtime);
     checked.workload = parse_workload(*this, checked.stripes);
     checked.workload.nomerges = nomerges;
     constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
     checked.workload.seed = seed.empty() ? random_seed : cli::parse_count("--seed", seed, 0, any);
-    checked.stack.engine = engine_file.empty() ? parse_engine(engine) : read_engine_file(engine_file);
+    checked.stack.engine = parse_engine(*this, modes);
     // A queue has one batch in the engine at a time: more threads than jobs would have nothing to do.
     checked.stack.engine_threads = std::clamp(std::thread::hardware_concurrency(), 1U, checked.workload.jobs);
     checked.stack.decrypt_workers =
@@ -238,11 +287,11 @@ compare_options compare_arguments::check(std::uint64_t random_seed) const {
     checked.stack.image_io =
         static_cast<blkcrypto::image_io>(cli::parse_choice("--image-io", image_io, image_io_names));
     checked.stack.lanes = checked.workload.jobs;
-    const bool encrypts = checked.paths != std::vector{path_kind::plain};
-    if (encrypts && selected_implementation(mode_info.mode) == nullptr)
-        throw unusable("--mode", fmt::format("no implementation of {} in this build", mode), ENOPKG);
+    if (checked.has_encrypted_path())
+        check_implementations(modes);
     if (checked.has_path(path_kind::inline_engine))
-        check_engine(checked.stack.engine, {mode_info.mode, unit, checked.stripes.dun_bytes()});
+        for (const auto* of : modes)
+            check_engine(checked.stack.engine, {of->mode, unit, checked.stripes.dun_bytes()});
     return checked;
 }
 

@@ -8,24 +8,30 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace blkcrypto::bench {
 
 struct compare_options {
-    std::string image; // the three images' common part
+    std::string image; // what the names of all images begin with
     key_stripes stripes;
-    std::vector<path_kind> paths; // as asked for, none twice
-    const crypto_mode_info* mode;
+    std::vector<path_kind> paths;               // as asked for, none twice
+    std::vector<const crypto_mode_info*> modes; // likewise
+    std::vector<compare_subject> subjects;      // of these
     stack_options stack;
     workload_options workload;
-    std::chrono::milliseconds runtime; // of each path, all rounds together
+    std::chrono::milliseconds runtime; // of each subject, all rounds together
     unsigned rounds;
     bool verify;
     bool overwrite;
     bool reuse; // images as they are, not made or filled anew
 
     bool has_path(path_kind kind) const;
+    bool has_encrypted_path() const;
+    bool has_several_modes() const { return modes.size() > 1; }
+    std::vector<std::string> images() const;
 
     std::uint64_t slice_ns() const;
 };
@@ -48,7 +54,7 @@ struct compare_arguments {
     std::string mode = "aes-256-xts";
     std::string unit_size = "4096";
     std::string keys = "1";
-    std::string engine = "ufs-std";
+    std::optional<std::string> engine; // nothing: ufs-std, or generic if that lacks a mode
     std::string engine_file;
     std::string decrypt_workers = "0";
     std::string image_io = "auto";

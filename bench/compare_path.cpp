@@ -23,27 +23,21 @@ T take(result<T> made, std::string_view what) {
 
 } // namespace
 
-std::string image_name(const std::string& image, path_kind kind) {
-    return fmt::format("{}.{}", image, name_of(kind));
-}
-
-std::unique_ptr<compare_path> compare_path::open(path_kind kind, const std::string& image,
-                                                 const stack_options& options, const key_stripes& stripes,
-                                                 const benchmark_keys& keys, env& e) {
-    const block_layout layout{&stripes, kind == path_kind::plain ? nullptr : &keys};
-    std::unique_ptr<compare_path> path(new compare_path(kind, image_name(image, kind), layout, e));
-    path->file_ = take(
-        make_image_device({.path = path->image_,
-                           .logical_block_size_bytes = std::min(stripes.unit_size().bytes(), block_bytes_max),
-                           .io = options.image_io}),
-        path->image_);
-    if (kind == path_kind::inline_engine) {
+std::unique_ptr<compare_path> compare_path::open(const compare_subject& subject, const stack_options& options,
+                                                 const block_layout& layout, env& e) {
+    std::unique_ptr<compare_path> path(new compare_path(subject, layout, e));
+    const std::uint32_t unit_bytes = layout.stripes->unit_size().bytes();
+    path->file_ = take(make_image_device({.path = subject.image,
+                                          .logical_block_size_bytes = std::min(unit_bytes, block_bytes_max),
+                                          .io = options.image_io}),
+                       subject.image);
+    if (subject.kind == path_kind::inline_engine) {
         path->engine_pool_ = take(worker_pool::make(options.engine_threads, "engine"), "engine threads");
         path->inline_device_ = take(make_inline_crypto_device(*path->file_, options.engine, e,
                                                               {*path->engine_pool_, options.engine_threads}),
                                     "inline crypto device");
     }
-    if (kind == path_kind::fallback) {
+    if (subject.kind == path_kind::fallback) {
         fallback_options fallback;
         if (options.decrypt_workers != 0) {
             path->decrypt_pool_ =
@@ -65,7 +59,8 @@ void compare_path::start_using_keys() {
     for (; keys_started_ < count; ++keys_started_) {
         const auto error = start_using_key(env_, top(), fallback_.get(), (*layout_.keys)[keys_started_]);
         if (error)
-            throw cli::file_error(cli::exit_failed, fmt::format("{} path, key {}", name(), keys_started_),
+            throw cli::file_error(cli::exit_failed,
+                                  fmt::format("{} path, key {}", subject_.name, keys_started_),
                                   error.value());
     }
 }

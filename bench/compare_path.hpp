@@ -1,34 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One of the stacks that `blkbench compare` sets side by side, on an image file of its own:
-//
-//   plain     the image file, no encryption: the control
-//   inline    an inline crypto engine in front of the image file; it runs on threads of its own
-//   fallback  blk-crypto-fallback above the image file
-//
-// Built in one function, so that the differences can be seen at a glance. The threads of a workload open
-// queues of it.
+// The stack of a subject of `blkbench compare`, on its image file. All are built in one function, so that the
+// differences can be seen at a glance; an inline engine runs on threads of its own. The threads of a workload
+// open queues of it.
 
 #include "bench/block_io.hpp"
+#include "bench/compare_subject.hpp"
 #include "blkcrypto/base/worker_pool.hpp"
 #include "blkcrypto/dev/engine_profile.hpp"
 #include "blkcrypto/dev/image_device.hpp"
 
-#include <array>
-#include <string>
-#include <string_view>
-
 namespace blkcrypto::bench {
-
-enum class path_kind { plain, inline_engine, fallback };
-inline constexpr std::array<std::string_view, 3> path_names{"plain", "inline", "fallback"};
-
-constexpr std::string_view name_of(path_kind kind) {
-    return path_names[static_cast<std::size_t>(kind)];
-}
-
-/// IMAGE.plain and so on.
-std::string image_name(const std::string& image, path_kind kind);
 
 struct stack_options {
     blkcrypto::image_io image_io = image_io::automatic;
@@ -40,18 +22,15 @@ struct stack_options {
 
 class compare_path {
   public:
-    /// On an existing image. Starts to use the keys; they, `stripes` and `e`, the env of this thread, outlive
-    /// the path. program_error.
-    static std::unique_ptr<compare_path> open(path_kind kind, const std::string& image,
-                                              const stack_options& options, const key_stripes& stripes,
-                                              const benchmark_keys& keys, env& e);
+    /// On an existing image. Starts to use the keys of `layout`; they, the stripes and `e`, the env of this
+    /// thread, outlive the path. program_error.
+    static std::unique_ptr<compare_path> open(const compare_subject& subject, const stack_options& options,
+                                              const block_layout& layout, env& e);
     ~compare_path();
     compare_path(const compare_path&) = delete;
     compare_path& operator=(const compare_path&) = delete;
 
-    path_kind kind() const noexcept { return kind_; }
-    std::string_view name() const noexcept { return name_of(kind_); }
-    const std::string& image() const noexcept { return image_; }
+    const compare_subject& subject() const noexcept { return subject_; }
     /// How the image is read and written, and why.
     const image_io_choice& io() const noexcept { return file_->io(); }
     const block_layout& layout() const noexcept { return layout_; }
@@ -65,13 +44,12 @@ class compare_path {
     std::uint64_t engine_cpu_ns() const noexcept { return engine_pool_ ? engine_pool_->cpu_time_ns() : 0; }
 
   private:
-    compare_path(path_kind kind, const std::string& image, const block_layout& layout, env& e)
-        : kind_(kind), image_(image), layout_(layout), env_(e) {}
+    compare_path(const compare_subject& subject, const block_layout& layout, env& e)
+        : subject_(subject), layout_(layout), env_(e) {}
     block_device& top() noexcept { return inline_device_ ? *inline_device_ : *file_; }
     void start_using_keys();
 
-    const path_kind kind_;
-    const std::string image_;
+    const compare_subject subject_;
     const block_layout layout_;
     env& env_;
     std::unique_ptr<worker_pool> engine_pool_;

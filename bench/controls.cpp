@@ -82,34 +82,17 @@ spread measure_memcpy(env& e, block_pair& blocks) {
     });
 }
 
-std::optional<spread> measure_cipher(env& e, const control_options& options, block_pair& blocks) {
-    auto tfm = make_skcipher(options.mode, 1);
+// Null if the mode has no implementation.
+std::unique_ptr<skcipher> make_keyed_tfm(crypto_mode mode) {
+    auto tfm = make_skcipher(mode, 1);
     if (tfm.has_error() && tfm.error() == make_error(ENOPKG))
-        return std::nullopt;
-    std::vector<std::byte> key(find_mode(options.mode)->key_size_bytes);
+        return nullptr;
+    std::vector<std::byte> key(find_mode(mode)->key_size_bytes);
     fill_content(0, 0, key); // any key is as fast as any other
     const std::error_code error = tfm.has_error() ? tfm.error() : (*tfm)->setkey(key);
     if (error)
         throw cli::file_error(cli::exit_failed, "cipher control", error.value());
-    cipher_lane lane(0);
-    // From as many blocks in turn as a job has in flight, to one: as the fallback has them, and its bounce
-    // memory.
-    const auto blocks_max = static_cast<unsigned>(source_bytes_max / blocks.source.size());
-    const unsigned count = std::clamp(options.depth, 1U, std::max(blocks_max, 1U));
-    io_buffers sources(count, blocks.source.size());
-    std::ranges::fill(sources.all(), std::byte{0x5a});
-    const std::uint64_t units = options.unit_size.units_in(blocks.source.size());
-    std::uint32_t unit = 0; // of the least DUN there is, which a mode with IVs of 4 bytes has too
-    unsigned next = 0;
-    return rate_of(e, [&] {
-        return blocks.repeat([&] {
-            const cipher_segment segment{sources[next].data(), blocks.target.data(), blocks.target.size()};
-            next = next + 1 < count ? next + 1 : 0;
-            (*tfm)->crypt(cipher_direction::encrypt, std::uint64_t{unit}, options.unit_size, {&segment, 1},
-                          lane);
-            unit += static_cast<std::uint32_t>(units);
-        });
-    });
+    return std::move(*tfm);
 }
 
 // As many plain writes as fit the queue, to a device that does nothing.
@@ -159,13 +142,38 @@ class null_writes {
 control_figures measure_controls(env& e, const control_options& options) {
     constexpr double ns_per_us = 1000; // bios per ns to millions per second
     control_figures figures;
-    figures.block_bytes = std::min(options.block_bytes, control_figures::block_bytes_max);
+    figures.block_bytes = options.measured_block_bytes();
     block_pair blocks(figures.block_bytes);
     figures.memcpy_gb_per_s = measure_memcpy(e, blocks); // bytes per ns are GB per s
-    figures.cipher_gb_per_s = measure_cipher(e, options, blocks);
     figures.null_device_mbios_per_s =
         times(rate_of(e, null_writes(e, figures.block_bytes, options.depth)), ns_per_us);
     return figures;
+}
+
+std::optional<spread> measure_cipher(env& e, const control_options& options, crypto_mode mode) {
+    const auto tfm = make_keyed_tfm(mode);
+    if (!tfm)
+        return std::nullopt;
+    cipher_lane lane(0);
+    block_pair blocks(options.measured_block_bytes());
+    // From as many blocks in turn as a job has in flight, to one: as the fallback has them, and its bounce
+    // memory.
+    const auto blocks_max = static_cast<unsigned>(source_bytes_max / blocks.source.size());
+    const unsigned count = std::clamp(options.depth, 1U, std::max(blocks_max, 1U));
+    io_buffers sources(count, blocks.source.size());
+    std::ranges::fill(sources.all(), std::byte{0x5a});
+    const std::uint64_t units = options.unit_size.units_in(blocks.source.size());
+    std::uint32_t unit = 0; // of the least DUN there is, which a mode with IVs of 4 bytes has too
+    unsigned next = 0;
+    return rate_of(e, [&] {
+        return blocks.repeat([&] {
+            const cipher_segment segment{sources[next].data(), blocks.target.data(), blocks.target.size()};
+            next = next + 1 < count ? next + 1 : 0;
+            tfm->crypt(cipher_direction::encrypt, std::uint64_t{unit}, options.unit_size, {&segment, 1},
+                       lane);
+            unit += static_cast<std::uint32_t>(units);
+        });
+    });
 }
 
 } // namespace blkcrypto::bench

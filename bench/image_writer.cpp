@@ -57,7 +57,7 @@ class writer final : public block_observer {
         auto queue =
             path.make_queue(e, {.depth = writes_in_flight, .io_size_bytes = block_plan::block_bytes_max});
         if (queue.has_error())
-            throw cli::file_error(cli::exit_failed, path.image(), queue.error().value());
+            throw cli::file_error(cli::exit_failed, path.subject().image, queue.error().value());
         return std::move(*queue);
     }
 
@@ -147,7 +147,7 @@ void write_image(compare_path& path, env& e, block_plan& plan, std::uint64_t con
     writer all(path, e, plan, content_seed);
     all.run(progress);
     if (all.failure())
-        throw cli::file_error(cli::exit_failed, describe_io(*all.failure(), path.image()),
+        throw cli::file_error(cli::exit_failed, describe_io(*all.failure(), path.subject().image),
                               to_errno(all.failure()->status));
 }
 

@@ -43,10 +43,12 @@ result<benchmark_keys> benchmark_keys::make(const key_stripes& stripes, crypto_m
     const crypto_config config{mode, stripes.unit_size(), stripes.dun_bytes()};
     const std::size_t key_bytes = find_mode(mode)->key_size_bytes;
     std::array<std::byte, raw_key_size_max_bytes> bytes{};
+    // A piece of its own for each mode: a key that is longer does not begin as another mode's.
+    const std::uint64_t mode_offset_bytes = (mode_index(mode) - 1) * bytes.size();
     benchmark_keys made;
     made.keys_.reserve(stripes.keys());
     for (std::uint64_t i = 0; i < stripes.keys(); ++i) {
-        fill_content(sub_seed(seed, i), 0, bytes);
+        fill_content(sub_seed(seed, i), mode_offset_bytes, bytes);
         auto key = crypto_key::make(bytes_view(bytes).first(key_bytes), config);
         if (key.has_error())
             return key.error();

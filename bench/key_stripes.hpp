@@ -42,7 +42,7 @@ class key_stripes {
     std::uint64_t stripe_bytes_;
 };
 
-/// The keys of a run, made from its seed: good for benchmarks and nothing else.
+/// The keys of a run for one mode, made from its seed: good for benchmarks and nothing else.
 class benchmark_keys {
   public:
     /// The errors of crypto_key::make().

@@ -61,7 +61,8 @@ spread path_measurement::ratio_to(const path_measurement& control, double round_
 }
 
 const path_measurement* find_control(std::span<const path_measurement> paths) {
-    const auto found = std::ranges::find(paths, path_kind::plain, &path_measurement::kind);
+    const auto found =
+        std::ranges::find_if(paths, [](const auto& path) { return path.subject.kind == path_kind::plain; });
     return found == paths.end() ? nullptr : &*found;
 }
 

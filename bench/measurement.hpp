@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// From the slices of a path to the figures that are reported: per round first, so that a ratio compares
+// From the slices of a subject to the figures that are reported: per round first, so that a ratio compares
 // slices that were next to each other in time; then the median over rounds, and how far they are spread.
 
+#include "bench/compare_subject.hpp"
 #include "bench/workload.hpp"
 
 #include <span>
@@ -33,11 +34,10 @@ struct spread {
 /// `values` is not empty. Quantiles between two values are interpolated.
 spread spread_of(std::vector<double> values);
 
-/// All that was measured of one path.
+/// All that was measured of one subject.
 struct path_measurement {
-    path_kind kind;
-    std::string image;
-    image_io io = image_io::automatic; // how it was read and written
+    compare_subject subject;
+    image_io io = image_io::automatic; // how its image was read and written
     std::vector<round_figures> rounds;
     keyslot_counters keyslots; // of all rounds together
     std::uint64_t errors = 0;

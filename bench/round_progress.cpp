@@ -17,10 +17,10 @@ round_progress::~round_progress() {
         cli::print_live_line({});
 }
 
-void round_progress::begin_slice(unsigned round, std::string_view path) {
+void round_progress::begin_slice(unsigned round, std::string_view subject) {
     ++begun_;
     round_ = round;
-    path_ = path;
+    subject_ = subject;
     slice_start_ = clock::now();
 }
 
@@ -32,8 +32,8 @@ void round_progress::update(std::uint64_t slice_bytes) {
     const double done = begun_ - 1 + std::min(1.0, elapsed / slice_);
     const auto left = static_cast<std::uint64_t>((slices_ - done) * slice_.count() + 0.5);
     const double mib_per_s = static_cast<double>(slice_bytes) / elapsed.count() / (1024 * 1024);
-    cli::print_live_line(fmt::format("round {}, {}: {:.0f} %, {:.1f} MiB/s, {}:{:02} left", round_ + 1, path_,
-                                     100 * done / slices_, mib_per_s, left / 60, left % 60));
+    cli::print_live_line(fmt::format("round {}, {}: {:.0f} %, {:.1f} MiB/s, {}:{:02} left", round_ + 1,
+                                     subject_, 100 * done / slices_, mib_per_s, left / 60, left % 60));
 }
 
 } // namespace blkcrypto::bench

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The live line of the timed rounds, whose length is known in time and not in bytes: percent, path, rate,
+// The live line of the timed rounds, whose length is known in time and not in bytes: percent, subject, rate,
 // time left. On a terminal only; erased at the end.
 
 #include <chrono>
@@ -17,7 +17,8 @@ class round_progress {
     round_progress(const round_progress&) = delete;
     round_progress& operator=(const round_progress&) = delete;
 
-    void begin_slice(unsigned round, std::string_view path);
+    /// `subject` is shown until the next one begins.
+    void begin_slice(unsigned round, std::string_view subject);
     void update(std::uint64_t slice_bytes);
 
   private:
@@ -28,7 +29,7 @@ class round_progress {
     const unsigned slices_;
     unsigned begun_ = 0;
     unsigned round_ = 0;
-    std::string_view path_;
+    std::string_view subject_;
     clock::time_point slice_start_;
     bool is_shown_ = false;
 };

@@ -127,6 +127,19 @@ void verify_result::add_mismatch(std::uint64_t offset_bytes) noexcept {
     first_mismatch = std::min(first_mismatch.value_or(offset_bytes), offset_bytes);
 }
 
+void verify_result::add(const verify_result& of_another_mode) {
+    const verify_result& other = of_another_mode;
+    if (other.identical)
+        identical = identical.value_or(true) && *other.identical;
+    units_compared += other.units_compared;
+    units_checked += other.units_checked;
+    mismatches += other.mismatches;
+    if (other.first_mismatch)
+        first_mismatch = std::min(first_mismatch.value_or(*other.first_mismatch), *other.first_mismatch);
+    if (error.empty())
+        error = other.error;
+}
+
 void compare_images(const std::string& one, const std::string& other, const key_stripes& stripes,
                     verify_result& result) {
     plain_reader readers[]{plain_reader(one), plain_reader(other)};
@@ -173,8 +186,8 @@ void verify_into(verify_result& result, std::span<compare_path* const> paths, en
     std::vector<std::string> images;
     for (auto* path : paths) {
         shuffled_plan plan(stripes.size_bytes(), stripes.unit_size(), sub_seed(seed, order_part));
-        write_image(*path, e, plan, content_seed, fmt::format("verify, write {}", path->name()));
-        images.push_back(path->image());
+        write_image(*path, e, plan, content_seed, fmt::format("verify, write {}", path->subject().name));
+        images.push_back(path->subject().image);
     }
     if (images.size() == 2)
         compare_images(images[0], images[1], stripes, result);

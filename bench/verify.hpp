@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The proof that goes with the numbers. The same seeded writes go through the inline and the fallback path;
-// then the two images, read as plain files, have to be equal byte for byte, and data units spread over them
-// have to decrypt, by reference_crypto, which shares no code with either path, to what was written.
+// The proof that goes with the numbers, for one mode at a time. The same seeded writes go through the inline
+// and the fallback path; then the two images, read as plain files, have to be equal byte for byte, and data
+// units spread over them have to decrypt, by reference_crypto, which shares no code with either path, to what
+// was written.
 
 #include "bench/compare_path.hpp"
 
@@ -23,10 +24,13 @@ struct verify_result {
 
     bool passed() const noexcept { return mismatches == 0 && error.empty(); }
     void add_mismatch(std::uint64_t offset_bytes) noexcept;
+    /// Of several modes: identical if all are that can be, the units of all, the first offset in any, and the
+    /// first error.
+    void add(const verify_result& of_another_mode);
 };
 
-/// Rewrites the images of `paths`, one or two encrypted ones, whole, and checks them. I/O that fails ends it
-/// and is in the result, not thrown: the timed rounds before it still have to be reported.
+/// Rewrites the images of `paths`, one or two encrypted ones of one mode, whole, and checks them. I/O that
+/// fails ends it and is in the result, not thrown: the timed rounds before it still have to be reported.
 verify_result verify_paths(std::span<compare_path* const> paths, env& e, std::uint64_t seed);
 
 /// The first half of the check: two files of the stripes' size, unit by unit. Adds to `result`.

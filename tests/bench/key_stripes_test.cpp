@@ -5,6 +5,7 @@
 #include "tests/support/test_seed.hpp"
 
 #include <doctest/doctest.h>
+#include <set>
 
 using namespace blkcrypto;
 using bench::key_stripes;
@@ -56,10 +57,12 @@ TEST_CASE("dun_bytes is the least that the image's last unit fits") {
     CHECK(key_stripes((std::uint64_t{1} << 44) + 4096, unit_4k, 1).dun_bytes() == 5);
 }
 
-TEST_CASE("keys differ from each other and between seeds, and are the same for the same seed") {
+TEST_CASE(
+    "keys differ from each other, between seeds and between modes, and are the same for the same seed") {
     const key_stripes stripes(4 * 4096, unit_4k, 2);
-    const auto bytes_of = [&](std::uint64_t seed, std::uint64_t index) {
-        const auto keys = bench::benchmark_keys::make(stripes, crypto_mode::aes_256_xts, seed);
+    const auto bytes_of = [&](std::uint64_t seed, std::uint64_t index,
+                              crypto_mode mode = crypto_mode::aes_256_xts) {
+        const auto keys = bench::benchmark_keys::make(stripes, mode, seed);
         auto bytes = *secret::make(secret::capacity);
         CHECK(!(*keys)[index].derive(bytes));
         return std::vector<std::byte>(bytes.bytes().begin(), bytes.bytes().end());
@@ -67,4 +70,10 @@ TEST_CASE("keys differ from each other and between seeds, and are the same for t
     CHECK(bytes_of(1, 0) == bytes_of(1, 0));
     CHECK(bytes_of(1, 0) != bytes_of(1, 1));
     CHECK(bytes_of(1, 0) != bytes_of(2, 0));
+    std::set<std::uint64_t> beginnings;
+    for (const auto& mode : crypto_modes()) {
+        const auto bytes = bytes_of(1, 0, mode.mode);
+        CHECK(bytes.size() == mode.key_size_bytes);
+        CHECK(beginnings.insert(load_little<std::uint64_t>(bytes.data())).second);
+    }
 }

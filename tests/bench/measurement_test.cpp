@@ -10,7 +10,8 @@ using namespace blkcrypto::bench;
 namespace {
 
 path_measurement measured(path_kind kind, const std::vector<double>& bytes_per_s) {
-    path_measurement path{.kind = kind, .image = {}, .rounds = {}, .keyslots = {}, .first_failure = {}};
+    path_measurement path;
+    path.subject.kind = kind;
     for (const double figure : bytes_per_s)
         path.rounds.push_back({.bytes_per_s = figure});
     return path;

@@ -29,13 +29,14 @@ struct scratch_directory {
 
 // Two images that the reference encrypted, and what is needed to check them.
 struct encrypted_images {
+    const crypto_mode_info& mode;
     scratch_directory directory;
     key_stripes stripes{size_bytes, *data_unit_size::make(4096), 7};
-    benchmark_keys keys = *benchmark_keys::make(stripes, crypto_mode::aes_256_xts, 3);
+    benchmark_keys keys = *benchmark_keys::make(stripes, mode.mode, 3);
     block_layout layout{&stripes, &keys};
     std::array<std::string, 2> images{directory.path + "/one", directory.path + "/other"};
 
-    encrypted_images() {
+    explicit encrypted_images(crypto_mode of = crypto_mode::aes_256_xts) : mode(*find_mode(of)) {
         std::vector<std::uint8_t> unit(4096);
         for (const auto& image : images) {
             std::ofstream file(image, std::ios::binary);
@@ -47,7 +48,8 @@ struct encrypted_images {
                 iv[0] = static_cast<std::uint8_t>(i);
                 iv[1] = static_cast<std::uint8_t>(i >> 8);
                 const auto* key_bytes = reinterpret_cast<const std::uint8_t*>(key.bytes().data());
-                REQUIRE(reference_crypto::encrypt_unit("aes-256-xts", {key_bytes, 64}, iv, unit));
+                REQUIRE(
+                    reference_crypto::encrypt_unit(mode.name, {key_bytes, mode.key_size_bytes}, iv, unit));
                 file.write(reinterpret_cast<const char*>(unit.data()), 4096);
             }
         }
@@ -71,14 +73,49 @@ struct encrypted_images {
 
 } // namespace
 
-TEST_CASE("equal images that hold what was written pass") {
-    const encrypted_images both;
-    const auto result = both.check();
-    CHECK(result.passed());
-    CHECK(result.identical == true);
-    CHECK(result.units_compared == units);
-    CHECK(result.units_checked == units);
-    CHECK(!result.first_mismatch);
+TEST_CASE("equal images that hold what was written pass, whatever the mode") {
+    for (const auto& mode : crypto_modes()) {
+        if (!reference_crypto::supports(mode.name))
+            continue;
+        CAPTURE(mode.name);
+        const encrypted_images both(mode.mode);
+        const auto result = both.check();
+        CHECK(result.passed());
+        CHECK(result.identical == true);
+        CHECK(result.units_compared == units);
+        CHECK(result.units_checked == units);
+        CHECK(!result.first_mismatch);
+    }
+}
+
+TEST_CASE("several modes are identical only if each is, and what is counted of them is added") {
+    verify_result all;
+    CHECK(!all.identical);
+    all.add({.identical = {}, .units_compared = 0, .units_checked = 5, .first_mismatch = {}, .error = {}});
+    CHECK(!all.identical); // of one image only
+    all.add({.identical = true, .units_compared = 7, .units_checked = 7, .first_mismatch = {}, .error = {}});
+    CHECK(all.passed());
+    CHECK(all.identical == true);
+    all.add({.identical = false,
+             .units_compared = 7,
+             .units_checked = 7,
+             .mismatches = 2,
+             .first_mismatch = 8192,
+             .error = {}});
+    all.add({.identical = true,
+             .units_compared = 7,
+             .units_checked = 0,
+             .mismatches = 1,
+             .first_mismatch = 4096,
+             .error = "read"});
+    all.add({.identical = {}, .first_mismatch = {}, .error = "write"});
+    CHECK(!all.passed());
+    CHECK(all.identical == false);
+    CHECK(all.units_compared == 21);
+    CHECK(all.units_checked == 19);
+    CHECK(all.mismatches == 3);
+    CHECK(all.first_mismatch == 4096);
+    CHECK(all.error == "read");
 }
 
 TEST_CASE("one byte that differs is found, wherever it is, with its offset") {
@@ -115,14 +152,16 @@ TEST_CASE("an image that ends early is an error, not a difference") {
 TEST_CASE("I/O that fails in the verify pass ends it and is in its result with the offset") {
     encrypted_images made;
     auto e = *thread_env::make();
-    const std::string image = made.directory.path + "/short";
-    const auto short_image = image_name(image, path_kind::fallback);
-    REQUIRE(!create_image(short_image, {size_bytes / 2}, false));
-    const auto path = compare_path::open(path_kind::fallback, image, {}, made.stripes, made.keys, *e);
+    const compare_subject subject{.kind = path_kind::fallback,
+                                  .mode = find_mode(crypto_mode::aes_256_xts),
+                                  .name = "fallback",
+                                  .image = made.directory.path + "/short"};
+    REQUIRE(!create_image(subject.image, {size_bytes / 2}, false));
+    const auto path = compare_path::open(subject, {}, made.layout, *e);
     compare_path* const paths[]{path.get()};
     const auto result = verify_paths(paths, *e, content_seed);
     CHECK(!result.passed());
-    CHECK(result.error.find(short_image + ": write at offset ") == 0);
+    CHECK(result.error.find(subject.image + ": write at offset ") == 0);
     CHECK(!result.identical);
     CHECK(result.units_checked == 0);
 }
