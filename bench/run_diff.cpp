@@ -17,31 +17,46 @@ std::string_view name_of(figure_verdict verdict) {
     return verdict_names[static_cast<std::size_t>(verdict)];
 }
 
-using figure_index = std::map<std::string_view, const stored_figure*>;
+using figure_index = std::map<std::pair<stored_subject, std::string>, const stored_figure*>;
 
 figure_index index_of(const stored_run& run) {
     figure_index index;
     for (const auto& figure : run.figures)
-        index.emplace(figure.name, &figure);
+        index.emplace(std::pair(figure.of, figure.name), &figure);
     return index;
 }
 
-const std::string* find_fact(std::span<const stored_fact> facts, std::string_view name) {
-    const auto found = std::ranges::find(facts, name, &stored_fact::name);
+const stored_figure* find_figure(const figure_index& index, const stored_figure& like) {
+    const auto found = index.find({like.of, like.name});
+    return found == index.end() ? nullptr : found->second;
+}
+
+// Whether a figure without its mode could be taken for another's.
+bool have_several_modes(const stored_run& before, const stored_run& after) {
+    auto modes = before.modes();
+    modes.merge(after.modes());
+    return modes.size() > 1;
+}
+
+const std::string* find_fact(std::span<const stored_fact> facts, const stored_fact& like) {
+    const auto found = std::ranges::find_if(
+        facts, [&](const stored_fact& fact) { return fact.of == like.of && fact.name == like.name; });
     return found == facts.end() ? nullptr : &found->value;
 }
 
 // Of facts that only one run has, the other may be older than the option: nothing is known of it.
-void note_facts(run_diff& diff, std::span<const stored_fact> before, std::span<const stored_fact> after) {
+void note_facts(run_diff& diff, std::span<const stored_fact> before, std::span<const stored_fact> after,
+                bool names_mode) {
     for (const auto& fact : before) {
-        const std::string* now = find_fact(after, fact.name);
+        const std::string* now = find_fact(after, fact);
         if (now == nullptr || *now != fact.value)
-            diff.settings.push_back(
-                fmt::format("{} was {}, is {}", fact.name, fact.value, now == nullptr ? "unknown" : *now));
+            diff.settings.push_back(fmt::format("{} was {}, is {}", label_of(fact, names_mode), fact.value,
+                                                now == nullptr ? "unknown" : *now));
     }
     for (const auto& fact : after)
-        if (find_fact(before, fact.name) == nullptr)
-            diff.settings.push_back(fmt::format("{} was unknown, is {}", fact.name, fact.value));
+        if (find_fact(before, fact) == nullptr)
+            diff.settings.push_back(
+                fmt::format("{} was unknown, is {}", label_of(fact, names_mode), fact.value));
 }
 
 std::string figure_text(const spread& figure) {
@@ -114,10 +129,17 @@ std::string why_not_comparable(const stored_run& before, const stored_run& after
     if (before.schema != after.schema)
         return fmt::format("one is a {}, the other a {}", before.schema, after.schema);
     for (const auto& fact : before.workload) {
-        const std::string* now = find_fact(after.workload, fact.name);
+        const std::string* now = find_fact(after.workload, fact);
         if (now != nullptr && *now != fact.value)
-            return fmt::format("{} was {}, is {}", fact.name, fact.value, *now);
+            return fmt::format("{} was {}, is {}", label_of(fact, have_several_modes(before, after)),
+                               fact.value, *now);
     }
+    const auto had = before.modes();
+    const auto has = after.modes();
+    const bool share_one =
+        std::ranges::any_of(had, [&](const std::string& mode) { return has.contains(mode); });
+    if (!had.empty() && !has.empty() && !share_one)
+        return fmt::format("mode was {}, is {}", fmt::join(had, ","), fmt::join(has, ","));
     return {};
 }
 
@@ -125,21 +147,20 @@ run_diff diff_of(const stored_run& before, const stored_run& after) {
     run_diff diff;
     const figure_index earlier = index_of(before);
     const figure_index later = index_of(after);
+    const bool names_mode = have_several_modes(before, after);
     for (const auto& was : before.figures) {
-        const auto found = later.find(was.name);
-        if (found == later.end()) {
-            diff.only_before.push_back(was.name);
-            continue;
-        }
-        const stored_figure& is = *found->second;
-        diff.figures.push_back({was.name, was.is_ratio, was.better, was.value, is.value,
-                                judge(was.value, is.value, was.better)});
+        const stored_figure* is = find_figure(later, was);
+        if (is == nullptr)
+            diff.only_before.push_back(label_of(was, names_mode));
+        else
+            diff.figures.push_back({label_of(was, names_mode), was.is_ratio, was.better, was.value, is->value,
+                                    judge(was.value, is->value, was.better)});
     }
     for (const auto& is : after.figures)
-        if (!earlier.contains(is.name))
-            diff.only_after.push_back(is.name);
-    note_facts(diff, before.workload, after.workload);
-    note_facts(diff, before.setting, after.setting);
+        if (find_figure(earlier, is) == nullptr)
+            diff.only_after.push_back(label_of(is, names_mode));
+    note_facts(diff, before.workload, after.workload, names_mode);
+    note_facts(diff, before.setting, after.setting, names_mode);
     return diff;
 }
 

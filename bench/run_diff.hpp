@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Two stored runs beside each other: what moved. A figure has moved beyond the spread if its medians differ
+// Two stored runs beside each other: what moved, row by row, whose figures are of the same path and mode
+// whatever else either run has. A figure has moved beyond the spread if its medians differ
 // and its ranges from the lower to the upper quartile do not overlap. Only ratios say that something got
 // worse: they were taken within rounds, and what a shared machine does to all figures alike is not in them.
 
@@ -13,7 +14,7 @@ namespace blkcrypto::bench {
 enum class figure_verdict { same, better, worse };
 
 struct figure_diff {
-    std::string name;
+    std::string name; // with the mode if the two runs have several
     bool is_ratio;
     better_when better;
     spread before;

@@ -85,22 +85,28 @@ void check_rounds(const json& options) {
             fmt::format("{} rounds, of which no spread can be told: it takes {}", rounds.dump(), rounds_min)};
 }
 
-// Those that are there: an older run may lack some.
-void add_facts(std::vector<stored_fact>& facts, const json& object, std::span<const std::string_view> names) {
-    for (const auto name : names)
-        if (const json& value = field(object, name); !value.is_null())
-            facts.push_back({std::string(name), fact_text(value)});
+// If it is there: an older run may lack it.
+void add_fact(std::vector<stored_fact>& facts, const stored_subject& of, const json& object,
+              std::string_view name) {
+    if (const json& value = field(object, name); !value.is_null())
+        facts.push_back({of, std::string(name), fact_text(value)});
 }
 
-void add_fact_of(std::vector<stored_fact>& facts, const std::string& of, const json& object,
-                 std::string_view name) {
-    if (const json& value = field(object, name); !value.is_null())
-        facts.push_back({fmt::format("{} of {}", name, of), fact_text(value)});
+void add_facts(std::vector<stored_fact>& facts, const json& object, std::span<const std::string_view> names) {
+    for (const auto name : names)
+        add_fact(facts, {}, object, name);
 }
 
 void add_machine(stored_run& run, const json& document) {
     constexpr std::array<std::string_view, 3> names{"cpu", "cores", "kernel"};
     add_facts(run.setting, field(document, "machine"), names);
+}
+
+// "adiantum fallback"; what there is of it.
+std::string text_of(const stored_subject& subject, bool names_mode) {
+    if (!names_mode || subject.mode.empty())
+        return subject.name;
+    return subject.name.empty() ? subject.mode : fmt::format("{} {}", subject.mode, subject.name);
 }
 
 // --- blkbench.compare ---
@@ -124,14 +130,16 @@ constexpr std::array path_figures{
     known_figure{"host_cpu_s_per_gib", "host CPU, s/GiB", 1, better_when::lower, false},
     known_figure{"engine_cpu_s_per_gib", "engine CPU, s/GiB", 1, better_when::lower, false},
 };
-constexpr std::array control_figures_known{
+constexpr std::array machine_controls{
     known_figure{"memcpy_gb_per_s", "memcpy, GB/s", 1, better_when::higher, false},
-    known_figure{"cipher_gb_per_s", "cipher, GB/s", 1, better_when::higher, false},
     known_figure{"null_device_mbios_per_s", "null device, 10^6 bios/s", 1, better_when::higher, false},
+};
+constexpr std::array mode_controls{
+    known_figure{"cipher_gb_per_s", "cipher, GB/s", 1, better_when::higher, false},
 };
 
 // Those that are there: without the plain path ratios are null, without the mode the cipher is.
-void add_known_figures(stored_run& run, const std::string& of, const json& object,
+void add_known_figures(stored_run& run, const stored_subject& of, const json& object,
                        std::span<const known_figure> known) {
     for (const auto& figure : known) {
         const json& median = field(object, figure.field);
@@ -139,33 +147,62 @@ void add_known_figures(stored_run& run, const std::string& of, const json& objec
             continue;
         const json& quartiles = field(field(object, "spread"), figure.field);
         if (!quartiles.is_array() || quartiles.size() != 2)
-            throw malformed{fmt::format("{}: no spread of \"{}\"", of, figure.field)};
+            throw malformed{fmt::format("{}: no spread of \"{}\"", of.name, figure.field)};
         const auto in_unit = [&](const json& value) { return number_of(value, figure.field) / figure.unit; };
-        const std::string name = fmt::format("{}: {}", of, figure.name);
         run.figures.push_back(
-            {name, figure.is_ratio, figure.better,
-             checked_spread(name, in_unit(median), in_unit(quartiles[0]), in_unit(quartiles[1]))});
+            {of, std::string(figure.name), figure.is_ratio, figure.better,
+             checked_spread(fmt::format("{}: {}", text_of(of, true), figure.name), in_unit(median),
+                            in_unit(quartiles[0]), in_unit(quartiles[1]))});
     }
 }
 
+std::string mode_of(const json& object) {
+    return field(object, "mode").is_null() ? std::string() : text_of(object, "mode");
+}
+
+void add_path(stored_run& run, const json& path) {
+    const std::string name = text_of(path, "path");
+    const bool is_control = name == name_of(path_kind::plain); // of any mode
+    const stored_subject of{name, is_control ? std::string() : mode_of(path)};
+    add_known_figures(run, of, path, // the ratio of the control to itself says nothing
+                      std::span(path_figures).subspan(is_control ? 2 : 0));
+    add_fact(run.setting, of, path, "errors");
+    add_fact(run.workload, of, path, "image_io"); // that was used, whatever was asked for
+}
+
+// What is of one mode is in the section itself, of several in a list there.
+template <typename Add>
+void for_each_mode(const json& section, const std::string& only_mode, Add add) {
+    if (field(section, "modes").is_null())
+        return add(only_mode, section);
+    for (const json& of_mode : list_of(section, "modes"))
+        add(text_of(of_mode, "mode"), of_mode);
+}
+
+void add_modes(stored_run& run, const json& options, const json& controls) {
+    const std::string only_mode = mode_of(options);
+    for_each_mode(options, only_mode, [&](const std::string& mode, const json& of_mode) {
+        add_fact(run.setting, {{}, mode}, of_mode, "implementation");
+    });
+    for_each_mode(controls, only_mode, [&](const std::string& mode, const json& of_mode) {
+        add_known_figures(run, {"control", mode}, of_mode, mode_controls);
+    });
+}
+
 void add_compare(stored_run& run, const json& document) {
-    constexpr std::array<std::string_view, 13> same{
-        "size_bytes", "rw",   "rwmixread",      "bs_bytes", "iodepth",         "numjobs", "data_unit_size",
-        "mode",       "keys", "engine_threads", "engine",   "decrypt_workers", "nomerges"};
-    constexpr std::array<std::string_view, 5> told{"rounds", "runtime_s", "implementation", "engine_keyslots",
-                                                   "image_io"};
-    check_rounds(field(document, "options"));
-    add_facts(run.workload, field(document, "options"), same);
-    add_facts(run.setting, field(document, "options"), told);
-    for (const json& path : list_of(document, "paths")) {
-        const std::string name = text_of(path, "path");
-        const bool is_control = name == name_of(path_kind::plain);
-        add_known_figures(run, name, path, // the ratio of the control to itself says nothing
-                          std::span(path_figures).subspan(is_control ? 2 : 0));
-        add_fact_of(run.setting, name, path, "errors");
-        add_fact_of(run.workload, name, path, "image_io"); // that was used, whatever was asked for
-    }
-    add_known_figures(run, "control", field(document, "controls"), control_figures_known);
+    constexpr std::array<std::string_view, 12> same{
+        "size_bytes",     "rw",   "rwmixread",      "bs_bytes", "iodepth",         "numjobs",
+        "data_unit_size", "keys", "engine_threads", "engine",   "decrypt_workers", "nomerges"};
+    constexpr std::array<std::string_view, 4> told{"rounds", "runtime_s", "engine_keyslots", "image_io"};
+    const json& options = field(document, "options");
+    const json& controls = field(document, "controls");
+    check_rounds(options);
+    add_facts(run.workload, options, same);
+    add_facts(run.setting, options, told);
+    for (const json& path : list_of(document, "paths"))
+        add_path(run, path);
+    add_known_figures(run, {"control", {}}, controls, machine_controls);
+    add_modes(run, options, controls);
 }
 
 // --- blkcrypto.bench ---
@@ -187,18 +224,20 @@ void add_bench(stored_run& run, const json& document) {
         if (field(row, "median").is_null()) // was not measured
             continue;
         run.figures.push_back(
-            {fmt::format("{}{}{}", name, unit == "ratio" ? "" : ", ", unit == "ratio" ? "" : unit),
-             unit == "ratio", better_of(row),
+            {{},
+             fmt::format("{}{}{}", name, unit == "ratio" ? "" : ", ", unit == "ratio" ? "" : unit),
+             unit == "ratio",
+             better_of(row),
              checked_spread(name, number_of(field(row, "median"), "median"),
                             number_of(field(row, "p25"), "p25"), number_of(field(row, "p75"), "p75"))});
     }
 }
 
 void refuse_double_names(const stored_run& run) {
-    std::set<std::string_view> names;
+    std::set<std::string> labels;
     for (const auto& figure : run.figures)
-        if (!names.insert(figure.name).second)
-            throw malformed{fmt::format("{} is there twice", figure.name)};
+        if (const auto [label, is_new] = labels.insert(label_of(figure, true)); !is_new)
+            throw malformed{fmt::format("{} is there twice", *label)};
 }
 
 stored_run read(const json& document) {
@@ -217,6 +256,24 @@ stored_run read(const json& document) {
 }
 
 } // namespace
+
+std::set<std::string> stored_run::modes() const {
+    std::set<std::string> modes;
+    for (const auto& figure : figures)
+        if (!figure.of.mode.empty())
+            modes.insert(figure.of.mode);
+    return modes;
+}
+
+std::string label_of(const stored_figure& figure, bool names_mode) {
+    const std::string of = text_of(figure.of, names_mode);
+    return of.empty() ? figure.name : fmt::format("{}: {}", of, figure.name);
+}
+
+std::string label_of(const stored_fact& fact, bool names_mode) {
+    const std::string of = text_of(fact.of, names_mode);
+    return of.empty() ? fact.name : fmt::format("{} of {}", fact.name, of);
+}
 
 std::optional<stored_run> parse_stored_run(std::string_view text, std::string& why) {
     if (text.size() > stored_run::text_bytes_max) {

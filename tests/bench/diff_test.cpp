@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 using namespace blkcrypto::bench;
 
@@ -32,6 +33,35 @@ struct compare_run {
                            version, bs_bytes, more_options, cpu, ratio, image_io, quartiles);
     }
 };
+
+// A run of inline and fallback with some modes, or with one, as blkbench compare writes either.
+std::string run_of_modes(const std::vector<std::string>& modes, const std::string& ratio = "0.9",
+                         const std::string& image_io = "io_uring") {
+    std::string paths = R"({"path": "plain", "mode": null, "iops": 9, "spread": {"iops": [9, 9]}})";
+    std::string options;
+    std::string controls;
+    for (const auto& mode : modes) {
+        for (const char* path : {"inline", "fallback"})
+            paths += fmt::format(R"(, {{"path": "{}", "mode": "{}", "ratio_to_plain": {}, "image_io": "{}",
+                                 "spread": {{"ratio_to_plain": [{}, {}]}}}})",
+                                 path, mode, ratio, image_io, ratio, ratio);
+        options += fmt::format(R"({}{{"mode": "{}", "implementation": "{}_openssl"}})",
+                               options.empty() ? "" : ", ", mode, mode);
+        controls += fmt::format(
+            R"({}{{"mode": "{}", "cipher_gb_per_s": 2, "spread": {{"cipher_gb_per_s": [1, 3]}}}})",
+            controls.empty() ? "" : ", ", mode);
+    }
+    if (modes.size() == 1) {
+        options.pop_back();
+        return fmt::format(R"({{"schema": "blkbench.compare", "version": 1, "options": {}}},
+                           "controls": {}, "paths": [{}]}})",
+                           options, controls, paths);
+    }
+    return fmt::format(R"({{"schema": "blkbench.compare", "version": 1,
+                       "options": {{"mode": "{}", "modes": [{}]}},
+                       "controls": {{"cipher_gb_per_s": null, "modes": [{}]}}, "paths": [{}]}})",
+                       fmt::join(modes, ","), options, controls, paths);
+}
 
 std::string bench_run(const std::string& rows) {
     return R"({"schema": "blkcrypto.bench", "version": 1, "rows": [)" + rows + "]}";
@@ -79,13 +109,13 @@ TEST_CASE("a figure has moved only if its medians differ and its quartile ranges
 TEST_CASE("a comparison is read as figures by path, without the control's ratio to itself") {
     const auto run = parsed(compare_run().text());
     REQUIRE(run.figures.size() == 4);
-    CHECK(run.figures[0].name == "plain: throughput, MiB/s");
+    CHECK(label_of(run.figures[0], true) == "plain: throughput, MiB/s");
     CHECK(run.figures[0].value.p75 == doctest::Approx(2));
-    CHECK(run.figures[1].name == "fallback: throughput / plain");
+    CHECK(label_of(run.figures[1], true) == "fallback: throughput / plain");
     CHECK(run.figures[1].is_ratio);
     CHECK(run.figures[1].value.p25 == doctest::Approx(0.85));
     CHECK_FALSE(run.figures[2].is_ratio);
-    CHECK(run.figures[3].name == "control: memcpy, GB/s");
+    CHECK(label_of(run.figures[3], true) == "control: memcpy, GB/s");
 }
 
 TEST_CASE("a run of the bench script is read as rows, of which those without a figure are left out") {
@@ -150,6 +180,48 @@ TEST_CASE("runs of something else are not set beside each other") {
                              parsed(compare_run{.more_options = R"(, "nomerges": true)"}.text())) ==
           "nomerges was false, is true");
     CHECK(contains(why_not_comparable(run, parsed(bench_run(""))), "blkcrypto.bench"));
+}
+
+TEST_CASE("rows match by path and mode, which is named if the two runs have several") {
+    const auto names_of = [](const run_diff& diff) {
+        std::vector<std::string> names;
+        for (const auto& figure : diff.figures)
+            names.push_back(figure.name);
+        return names;
+    };
+    const auto one = parsed(run_of_modes({"sm4-xts"}));
+    CHECK(names_of(diff_of(one, one)) == std::vector<std::string>{"plain: IOPS", "inline: throughput / plain",
+                                                                  "fallback: throughput / plain",
+                                                                  "control: cipher, GB/s"});
+    const auto two = parsed(run_of_modes({"adiantum", "sm4-xts"}, "0.5"));
+    CHECK(names_of(diff_of(two, parsed(run_of_modes({"sm4-xts", "adiantum"})))) ==
+          std::vector<std::string>{
+              "plain: IOPS", "adiantum inline: throughput / plain", "adiantum fallback: throughput / plain",
+              "sm4-xts inline: throughput / plain", "sm4-xts fallback: throughput / plain",
+              "adiantum control: cipher, GB/s", "sm4-xts control: cipher, GB/s"});
+    CHECK(why_not_comparable(one, two).empty());
+    const auto diff = diff_of(one, two);
+    CHECK(names_of(diff) == std::vector<std::string>{"plain: IOPS", "sm4-xts inline: throughput / plain",
+                                                     "sm4-xts fallback: throughput / plain",
+                                                     "sm4-xts control: cipher, GB/s"});
+    CHECK(diff.worse_ratios().size() == 2);
+    CHECK(diff.only_before.empty());
+    CHECK(diff.only_after == std::vector<std::string>{"adiantum inline: throughput / plain",
+                                                      "adiantum fallback: throughput / plain",
+                                                      "adiantum control: cipher, GB/s"});
+    CHECK(contains(diff_text(diff), "Note: implementation of adiantum was unknown, is adiantum_openssl.\n"));
+}
+
+TEST_CASE(
+    "runs without a mode in common are not compared, nor are modes whose images were read another way") {
+    const auto two = parsed(run_of_modes({"adiantum", "sm4-xts"}));
+    CHECK(why_not_comparable(parsed(run_of_modes({"aes-256-xts"})), two) ==
+          "mode was aes-256-xts, is adiantum,sm4-xts");
+    CHECK(why_not_comparable(two, parsed(run_of_modes({"adiantum"}, "0.9", "by_size"))) ==
+          "image_io of adiantum inline was io_uring, is by_size");
+    CHECK(contains(why_refused(run_of_modes({"adiantum", "adiantum"})),
+                   "adiantum inline: throughput / plain is there twice"));
+    CHECK(contains(why_refused(run_of_modes({"adiantum", "\\u001b[2J"})), "cannot be shown"));
 }
 
 TEST_CASE("what was asked for and what only one run says are told, and do not refuse") {
