@@ -3,29 +3,7 @@
 # `blkbench compare`: a small comparison, what it reports and leaves behind; bad input, which changes nothing; a disk
 # that is full and an image that fails under it.
 
-. "$(dirname "$0")/lib.sh"
-blkbench=$bin/blkbench
-out=$dir/stdout
-image=$dir/image
-compare=("$blkbench" compare --runtime 1)
-small=("${compare[@]}" --filename "$image" --size 16m)
-sized=("${compare[@]}" --filename "$image" --size) # and a size
-
-# json_count TEXT N: the last JSON on stdout has N lines with TEXT.
-json_count() {
-    expect_equal "lines with $1" "$(grep -cF -- "$1" "$out")" "$2"
-}
-
-# Nothing named after the image is there.
-expect_nothing() {
-    compgen -G "$image*" >/dev/null && fail "left behind: $(compgen -G "$image*" | tr '\n' ' ')"
-    rm -f "$image"*
-}
-
-refused() {
-    expect_refused "$@"
-    expect_nothing
-}
+. "$(dirname "$0")/blkbench_lib.sh"
 
 small_comparison() {
     local path
@@ -155,12 +133,16 @@ bad_names() {
     refused "read, write, randread, randwrite, randrw" "${small[@]}" --rw trim
     refused "ufs-std, emmc-cqhci, qcom-ice, qcom-ice-hwkm, samsung-fmp, mtk-ufs, generic" "${small[@]}" --engine nvme
     refused "aes-256-xts, aes-128-cbc-essiv, adiantum, sm4-xts" "${small[@]}" --mode aes
+    refused "'' is not one of aes-256-xts" "${small[@]}" --mode aes-256-xts,
+    refused "'luks' is not one of aes-256-xts" "${small[@]}" --mode aes-256-xts,luks
+    refused "--mode: sm4-xts is there twice" "${small[@]}" --mode sm4-xts,aes-256-xts,sm4-xts
     refused "auto, io_uring, preadv2, by_size" "${small[@]}" --image-io mmap
     refused "--filename" "$blkbench" compare
     refused "--bogus" "${small[@]}" --bogus
     local mode
     for mode in $("$bin/blkcrypto" modes | grep ENOPKG | cut -d' ' -f1); do
         refused "no implementation of $mode in this build (ENOPKG)" "${small[@]}" --mode "$mode"
+        refused "no implementation of $mode in this build (ENOPKG)" "${small[@]}" --mode "aes-256-xts,$mode"
     done
 }
 

@@ -78,6 +78,11 @@ other_things() {
     expect_exit 0 "${diff[@]}" before ring --json=found.json
     grep -qx 'Note: image_io of fallback was unknown, is io_uring\.' "$out" || fail "no note: $(cat "$out")"
     grep -q '"image_io of fallback was unknown, is io_uring"' found.json || fail "no note in the JSON"
+    sed 's/"path"/"mode": "adiantum", &/' before >adiantum
+    sed 's/"path"/"mode": "sm4-xts", &/' before >sm4
+    expect_exit 0 "${diff[@]}" adiantum adiantum
+    grep -q '^fallback: throughput / plain' "$out" || fail "one mode, and it is named: $(cat "$out")"
+    expect_refused "sm4: not of the same kind as adiantum: mode was adiantum, is sm4-xts" "${diff[@]}" adiantum sm4
     compare_run null 0.8 1 >none
     expect_refused "none: no ratio that before has too" "${diff[@]}" before none
     expect_refused "stdin" "${diff[@]}" - -
