@@ -54,6 +54,29 @@ expect_exit 0 "$blkcrypto" modes --json
 grep -q '"implementation": "aes_xts_openssl"' "$out" || fail "JSON without aes: $(cat "$out")"
 unset BLKCRYPTO_DISABLE_CPU_FEATURES
 
+# The ladders of the other modes, down to what every processor has.
+last_of() {
+    BLKCRYPTO_DISABLE_CPU_FEATURES=ssse3,avx "$blkcrypto" modes | awk -v mode="$1" '$1 == mode { print $NF }'
+}
+expect_equal "aes-128-cbc-essiv on any processor" "$(last_of aes-128-cbc-essiv)" aes_cbc_essiv_openssl
+expect_equal "adiantum on any processor" "$(last_of adiantum)" adiantum_portable
+expect_equal "sm4-xts on any processor" "$(last_of sm4-xts)" sm4_xts_openssl
+
+# A mode that is switched off is missing for all programs, and the others are not.
+export BLKCRYPTO_DISABLE_MODES=adiantum,sm4-xts
+expect_exit 0 "$blkcrypto" modes
+expect_equal "modes that are switched off" "$(grep -c 'none (ENOPKG)$' "$out")" 2
+grep -Eq '^adiantum .* none \(ENOPKG\)$' "$out" || fail "adiantum is still there: $(cat "$out")"
+grep -Eq '^aes-128-cbc-essiv .* aes_cbc_essiv_' "$out" || fail "another mode is gone: $(cat "$out")"
+head -c 32 /dev/urandom >"$dir/key"
+expect_refused ENOPKG "$blkcrypto" crypt encrypt --mode adiantum --key-file "$dir/key" --in /dev/null --out "$dir/none"
+[[ ! -e $dir/none ]] || fail "something was written with a mode that is missing"
+export BLKCRYPTO_DISABLE_MODES=rot13
+"$blkcrypto" modes >"$out" 2>"$dir/stderr" || fail "modes with an unknown name switched off"
+expect_says "there is no mode 'rot13'"
+expect_equal "modes after an unknown name" "$(grep -c ENOPKG "$out")" 0
+unset BLKCRYPTO_DISABLE_MODES
+
 # The file is never a separate word, and nothing is replaced before all arguments are known to be good.
 expect_refused "$dir/extra" "$blkcrypto" modes --json "$dir/extra"
 [[ ! -e $dir/extra ]] || fail "--json took the next word"
