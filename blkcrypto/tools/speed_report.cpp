@@ -172,7 +172,8 @@ nlohmann::ordered_json speed_json(const crypto_mode_info& mode, const speed_row&
         {"threads", row.conditions.threads},
         {"gb_per_s", {{"min", row.gb_per_s.min}, {"median", row.gb_per_s.median}, {"max", row.gb_per_s.max}}},
         {"ratio_to_openssl", ratio_json(row.ratio_to_openssl)},
-        {"ratio_to_limit", ratio_json(row.ratio_to_limit)}};
+        {"ratio_to_limit", ratio_json(row.ratio_to_limit)},
+        {"ratio_to_memcpy", ratio_json(row.ratio_to_memcpy)}};
 }
 
 } // namespace blkcrypto::tools
