@@ -63,7 +63,7 @@ block_number poly1305::value() const {
 poly1305::number poly1305::load(std::span<const std::uint8_t> block, std::uint64_t bit_128) {
     number n{};
     for (std::size_t bit = 0; bit < 128; ++bit)
-        n[bit / digit_bits] |= std::uint64_t{block[bit / 8] >> bit % 8 & 1U} << bit % digit_bits;
+        n[bit / digit_bits] |= (std::uint64_t{block[bit / 8]} >> bit % 8 & 1) << bit % digit_bits;
     n[128 / digit_bits] |= bit_128 << 128 % digit_bits;
     return n;
 }
