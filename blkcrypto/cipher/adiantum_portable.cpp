@@ -81,7 +81,7 @@ class adiantum_portable final : public skcipher {
             blkcrypto::crypt_units<cipher_direction::encrypt>(*keys_, block, run);
         else
             blkcrypto::crypt_units<cipher_direction::decrypt>(*keys_, block, run);
-        wipe_stack<6144>();
+        wipe_stack<7168>();
         wipe_vector_registers();
     }
 
