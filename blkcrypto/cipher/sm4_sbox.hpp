@@ -45,7 +45,7 @@ constexpr std::uint8_t multiply(std::uint8_t a, std::uint8_t b, unsigned polynom
     unsigned product = 0;
     for (unsigned bit = 8; bit-- > 0;) {
         product = product << 1 ^ ((product & 0x80) != 0 ? polynomial : 0);
-        product ^= (a >> bit & 1) != 0 ? b : 0;
+        product ^= (unsigned{a} >> bit & 1) * unsigned{b};
     }
     return static_cast<std::uint8_t>(product);
 }
