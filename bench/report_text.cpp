@@ -159,20 +159,20 @@ std::string_view gap_of(const compare_options& options) {
     return options.has_several_modes() ? "\n        " : " ";
 }
 
-std::string cipher_text(const mode_result& mode) {
-    return mode.cipher_gb_per_s ? fmt::format("{} {:.3g} GB/s", mode.info->name, mode.cipher_gb_per_s->median)
-                                : "no cipher";
+std::string ciphers_text(std::span<const mode_result> modes) {
+    std::vector<std::string> ciphers;
+    for (const auto& mode : modes)
+        if (mode.cipher_gb_per_s)
+            ciphers.push_back(fmt::format("{} {:.3g}", mode.info->name, mode.cipher_gb_per_s->median));
+    return ciphers.empty() ? "no cipher" : fmt::format("{} GB/s", fmt::join(ciphers, ", "));
 }
 
 std::string controls_text(const compare_options& options, const compare_result& result) {
     const control_figures& controls = result.controls;
-    std::vector<std::string> ciphers;
-    for (const auto& mode : result.modes)
-        ciphers.push_back(cipher_text(mode));
     const std::string_view gap = gap_of(options);
     return fmt::format("Controls, one thread each: memcpy {:.3g} GB/s,{}{},{}in blocks of {} bytes;\n"
                        "        null device {:.3g} million bios/s, {} in flight.\n",
-                       controls.memcpy_gb_per_s.median, gap, fmt::join(ciphers, ", "), gap,
+                       controls.memcpy_gb_per_s.median, gap, ciphers_text(result.modes), gap,
                        controls.block_bytes, controls.null_device_mbios_per_s.median, options.workload.depth);
 }
 

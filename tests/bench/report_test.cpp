@@ -123,7 +123,7 @@ TEST_CASE("the text has a table for each mode, beside the one control of all") {
         CHECK(count_of(text, heading) == 1);
     CHECK(count_of(text, " 954 (954-954)") == 2); // plain's, in both
     CHECK(count_of(text, "\nIOPS") == 2);
-    CHECK(count_of(text, "adiantum 2 GB/s, aes-256-xts 3 GB/s") == 1);
+    CHECK(count_of(text, "adiantum 2, aes-256-xts 3 GB/s") == 1);
     CHECK(count_of(text, "It limits inline with adiantum.") == 1);
     CHECK(count_of(text, "What limits inline, at\n        0.70 (aes-256-xts)\n        of the control") == 1);
     CHECK(count_of(text, "at\n        0.80 (adiantum), 0.60 (aes-256-xts)\n        of the control") == 1);
