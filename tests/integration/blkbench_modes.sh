@@ -5,7 +5,9 @@
 
 . "$(dirname "$0")/blkbench_lib.sh"
 
-mapfile -t modes < <("$bin/blkcrypto" modes | grep -v -e ENOPKG -e '^mode ' | cut -d' ' -f1)
+expect_exit 0 "$bin/blkcrypto" modes
+((failures == 0)) || finish
+mapfile -t modes < <(grep -v -e ENOPKG -e '^mode ' "$out" | cut -d' ' -f1)
 ((${#modes[@]} > 1)) || skip "this build has one mode"
 one=${modes[0]}
 other=${modes[1]}
