@@ -19,6 +19,14 @@ void zeroize(bytes_span memory) noexcept;
 /// copies keys or expands them.
 void wipe_vector_registers() noexcept;
 
+/// Overwrites so much of the stack below its caller: what functions that it called before have left there, as
+/// compilers put on the stack what they have no register for. `Bytes` are more than those take.
+template <std::size_t Bytes>
+[[gnu::noinline]] void wipe_stack() noexcept {
+    std::byte below[Bytes];
+    zeroize(below);
+}
+
 class secret {
   public:
     static constexpr std::size_t capacity = 128;

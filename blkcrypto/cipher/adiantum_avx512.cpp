@@ -7,7 +7,7 @@
 #include <cstring>
 #include <immintrin.h>
 
-#define BLKCRYPTO_FEATURES "avx512f,avx512bw,avx512vl,avx2,aes"
+#define BLKCRYPTO_FEATURES "avx512f,avx512bw,avx512dq,avx512vl,avx2,aes"
 
 namespace blkcrypto {
 namespace {

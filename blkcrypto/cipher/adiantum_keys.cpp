@@ -35,7 +35,6 @@ void make_key_stream(const std::array<std::uint32_t, 8>& key,
                       {{stream.data() + at, stream.data() + at, 0,
                         static_cast<std::uint32_t>(at / stream_block_bytes)}},
                       0);
-    zeroize(std::as_writable_bytes(std::span(subkeys)));
 }
 
 void spread_nh_key(const std::byte* bytes, nh_key& key) noexcept {
@@ -46,23 +45,28 @@ void spread_nh_key(const std::byte* bytes, nh_key& key) noexcept {
     }
 }
 
-} // namespace
-
-void derive_adiantum_keys(std::span<const std::byte, adiantum_key_bytes> key, adiantum_keys& keys,
-                          std::span<std::byte, adiantum_block_key_bytes> block_key) noexcept {
+[[gnu::noinline]] void derive(const std::byte* key, adiantum_keys& keys, std::byte* block_key) noexcept {
     for (std::size_t i = 0; i < keys.stream.size(); ++i)
-        keys.stream[i] = load_little<std::uint32_t>(key.data() + 4 * i);
+        keys.stream[i] = load_little<std::uint32_t>(key + 4 * i);
     std::array<std::byte, padded_bytes> stream;
     make_key_stream(keys.stream, stream);
     const std::byte* next = stream.data();
-    std::memcpy(block_key.data(), next, block_key.size());
-    next += block_key.size();
+    std::memcpy(block_key, next, adiantum_block_key_bytes);
+    next += adiantum_block_key_bytes;
     keys.header = poly1305_key::clamped(next);
     next += poly1305_key_bytes;
     keys.message = poly1305_key::clamped(next);
     next += poly1305_key_bytes;
     spread_nh_key(next, keys.nh);
-    zeroize(stream);
+}
+
+} // namespace
+
+void derive_adiantum_keys(std::span<const std::byte, adiantum_key_bytes> key, adiantum_keys& keys,
+                          std::span<std::byte, adiantum_block_key_bytes> block_key) noexcept {
+    derive(key.data(), keys, block_key.data());
+    wipe_stack<6144>();
+    wipe_vector_registers();
 }
 
 } // namespace blkcrypto

@@ -34,7 +34,8 @@ struct alignas(64) adiantum_keys {
     nh_key nh;
 };
 
-/// Allocates nothing. The caller zeroizes `keys` and `block_key` after use.
+/// Allocates nothing; leaves nothing of them in registers or on the stack. The caller zeroizes `keys` and
+/// `block_key` after use.
 void derive_adiantum_keys(std::span<const std::byte, adiantum_key_bytes> key, adiantum_keys& keys,
                           std::span<std::byte, adiantum_block_key_bytes> block_key) noexcept;
 

@@ -20,7 +20,6 @@ namespace {
 // clang-format off
 #include "blkcrypto/cipher/vectors_portable.inc"
 using wide = vectors;
-#include "blkcrypto/cipher/wipe_stack.inc"
 #include "blkcrypto/cipher/chacha12_wide.inc"
 #include "blkcrypto/cipher/adiantum_wide.inc"
 // clang-format on
@@ -81,7 +80,7 @@ class adiantum_portable final : public skcipher {
             blkcrypto::crypt_units<cipher_direction::encrypt>(*keys_, block, run);
         else
             blkcrypto::crypt_units<cipher_direction::decrypt>(*keys_, block, run);
-        wipe_stack<7168>();
+        blkcrypto::wipe_stack<7168>();
         wipe_vector_registers();
     }
 

@@ -15,8 +15,9 @@ struct alignas(64) adiantum_schedule {
     aes_256_round_keys decrypt;
 
     /// EINVAL: another length than 32 bytes; what was there before stays. Allocates nothing; leaves no key in
-    /// registers. Needs aes_schedule_needs.
+    /// registers or on the stack. Needs aes_schedule_needs.
     std::error_code setkey(bytes_view key) noexcept;
 };
+static_assert(sizeof(adiantum_schedule) == 2752);
 
 } // namespace blkcrypto

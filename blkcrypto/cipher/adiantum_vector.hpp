@@ -15,6 +15,7 @@ inline constexpr cpu_feature_set adiantum_avx2_needs =
 
 extern const adiantum_kernels adiantum_avx512;
 inline constexpr cpu_feature_set adiantum_avx512_needs =
-    adiantum_avx2_needs | cpu_feature_set{cpu_feature::avx512f, cpu_feature::avx512bw, cpu_feature::avx512vl};
+    adiantum_avx2_needs | cpu_feature_set{cpu_feature::avx512f, cpu_feature::avx512bw, cpu_feature::avx512dq,
+                                          cpu_feature::avx512vl};
 
 } // namespace blkcrypto

@@ -26,7 +26,8 @@ constexpr std::array names{
     named_feature{"avx", cpu_feature::avx},           named_feature{"avx2", cpu_feature::avx2},
     named_feature{"vaes", cpu_feature::vaes},         named_feature{"vpclmulqdq", cpu_feature::vpclmulqdq},
     named_feature{"gfni", cpu_feature::gfni},         named_feature{"avx512f", cpu_feature::avx512f},
-    named_feature{"avx512bw", cpu_feature::avx512bw}, named_feature{"avx512vl", cpu_feature::avx512vl},
+    named_feature{"avx512bw", cpu_feature::avx512bw}, named_feature{"avx512dq", cpu_feature::avx512dq},
+    named_feature{"avx512vl", cpu_feature::avx512vl},
 };
 
 void say_unknown(std::string_view name) {
@@ -95,6 +96,7 @@ cpu_feature_set probe() noexcept {
     add_if((words.leaf_7_ecx & bit_GFNI) != 0, cpu_feature::gfni);
     add_if(words.saves_zmm && (words.leaf_7_ebx & bit_AVX512F) != 0, cpu_feature::avx512f);
     add_if(words.saves_zmm && (words.leaf_7_ebx & bit_AVX512BW) != 0, cpu_feature::avx512bw);
+    add_if(words.saves_zmm && (words.leaf_7_ebx & bit_AVX512DQ) != 0, cpu_feature::avx512dq);
     add_if(words.saves_zmm && (words.leaf_7_ebx & bit_AVX512VL) != 0, cpu_feature::avx512vl);
     return found;
 }

@@ -26,6 +26,7 @@ enum class cpu_feature : std::uint8_t {
     gfni,
     avx512f,
     avx512bw,
+    avx512dq,
     avx512vl
 };
 

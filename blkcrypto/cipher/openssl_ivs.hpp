@@ -15,6 +15,10 @@ class openssl_ivs {
     openssl_ivs(const openssl_cipher& cipher, const unit_run& run, const cipher_lane& lane) noexcept
         : call_(cipher, cipher_direction::encrypt, lane), next_(run.ivs), left_(run.units) {}
 
+    ~openssl_ivs() { zeroize(ivs_); }
+    openssl_ivs(const openssl_ivs&) = delete;
+    openssl_ivs& operator=(const openssl_ivs&) = delete;
+
     /// block_bytes of the next unit, of which there is one; they stay until the next call.
     const std::byte* next() noexcept;
 

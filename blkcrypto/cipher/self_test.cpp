@@ -50,6 +50,7 @@ struct known_mode {
     known_units units;  // more than an implementation does side by side
     std::span<const published_part> published;
     known_units stepping_units; // their IVs carry, and advance by 8
+    known_units longest_unit;   // one
 };
 
 constexpr std::size_t published_unit = 8; // what comes before it may go wrong by itself
@@ -90,25 +91,29 @@ constexpr known_mode known_modes[] = {
      true,
      {iv_sequence(0xff - published_unit), 1024, 10, 0x4ec9e8c6c795dc78},
      xts_published,
-     {iv_sequence(before_carry, 3), 512, 9, 0x9567fcef9729c9b8}},
+     {iv_sequence(before_carry, 3), 512, 9, 0x9567fcef9729c9b8},
+     {iv_sequence(before_carry), 65536, 1, 0x9a5039cc87c055a4}},
     {crypto_mode::aes_128_cbc_essiv,
      essiv_key,
      false,
      {iv_sequence(essiv_iv - published_unit), 512, 45, 0x7e9b63977cb98b78},
      essiv_published,
-     {iv_sequence(before_carry, 3), 1024, 23, 0x9fbc3b0f61800222}},
+     {iv_sequence(before_carry, 3), 1024, 23, 0x9fbc3b0f61800222},
+     {iv_sequence(before_carry), 65536, 1, 0x8be45d8d2e0dbe42}},
     {crypto_mode::adiantum,
      adiantum_key,
      false,
      {iv_sequence(before_zero), 4096, 19, 0x1d33904ea06464fc},
      adiantum_published,
-     {iv_sequence(before_long_carry, 3), 512, 37, 0x09661df678be4700}},
+     {iv_sequence(before_long_carry, 3), 512, 37, 0x09661df678be4700},
+     {iv_sequence(before_long_carry), 65536, 1, 0xa1cd7e2f18148ebb}},
     {crypto_mode::sm4_xts,
      sm4_key,
      true,
-     {iv_sequence(before_zero), 512, 19, 0x5d4e9ddd661dbb6d},
+     {iv_sequence(before_zero), 512, 45, 0xf500df6d715daca3},
      sm4_published,
-     {iv_sequence(before_carry, 3), 1024, 9, 0x44777c4338fd83b1}},
+     {iv_sequence(before_carry, 3), 2048, 35, 0x2eb633151d4b2d95},
+     {iv_sequence(before_carry), 65536, 1, 0xd15d544464e4ed37}},
 };
 
 std::vector<std::byte> counting_bytes(std::size_t size) {
@@ -192,7 +197,8 @@ bool passes_self_test(const skcipher_implementation& implementation) {
     const auto known = std::ranges::find(known_modes, implementation.mode, &known_mode::mode);
     return tfm.has_value() && known != std::ranges::end(known_modes) && takes_keys(**tfm, *known) &&
            crypts_from_each_unit_on(**tfm, known->units, known->published) &&
-           crypts_out_of_place(**tfm, known->stepping_units);
+           crypts_out_of_place(**tfm, known->stepping_units) &&
+           crypts_out_of_place(**tfm, known->longest_unit);
 }
 
 } // namespace blkcrypto

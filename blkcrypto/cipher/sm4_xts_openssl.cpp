@@ -53,7 +53,8 @@ class sm4_xts_openssl final : public skcipher {
     }
 
   private:
-    static void crypt_unit(openssl_cipher::call& data, words tweak, const cipher_segment& unit) noexcept {
+    [[gnu::noinline]] static void crypt_unit(openssl_cipher::call& data, words tweak,
+                                             const cipher_segment& unit) noexcept {
         for (std::size_t at = 0; at < unit.length_bytes; at += chunk_bytes) {
             std::array<words, chunk_blocks> tweaks;
             for (auto& of_block : tweaks) {
@@ -75,6 +76,8 @@ class sm4_xts_openssl final : public skcipher {
             for (std::size_t at = 0; at < segment.length_bytes; at += unit_bytes)
                 crypt_unit(data, load_block(firsts.next()),
                            {segment.source + at, segment.target + at, unit_bytes});
+        wipe_stack<2048>(); // tweaks
+        wipe_vector_registers();
     }
 
     openssl_cipher data_;

@@ -44,8 +44,8 @@ BLKCRYPTO_WIDE __m128i set_words(std::uint32_t data, std::uint32_t tweak) noexce
 }
 
 // Both keys at once: word 0 of a vector belongs to the data's, word 1 to the tweak's.
-[[gnu::target("aes,sse4.1")]] void expand(const std::byte* data_key, const std::byte* tweak_key,
-                                          sm4_xts_schedule& schedule) noexcept {
+[[gnu::target("aes,sse4.1"), gnu::noinline]] void
+expand(const std::byte* data_key, const std::byte* tweak_key, sm4_xts_schedule& schedule) noexcept {
     __m128i k[4];
     for (std::size_t i = 0; i < 4; ++i)
         k[i] = set_words(load_big(data_key + 4 * i) ^ family_key[i],
@@ -69,6 +69,7 @@ std::error_code sm4_xts_schedule::setkey(bytes_view key) noexcept {
         return refused;
     expand(key.data(), key.data() + sm4_key_bytes, *this);
     std::ranges::reverse_copy(encrypt, decrypt.begin());
+    wipe_stack<1024>();
     wipe_vector_registers();
     return {};
 }

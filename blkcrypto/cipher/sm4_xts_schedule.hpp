@@ -26,7 +26,7 @@ struct alignas(64) sm4_xts_schedule {
     sm4_round_keys tweak;   // of the second half: tweaks are encrypted in both directions
 
     /// EINVAL as of check_xts_key(); what was there before stays. Allocates nothing; leaves no round key in
-    /// registers. Needs sm4_schedule_needs.
+    /// registers or on the stack. Needs sm4_schedule_needs.
     std::error_code setkey(bytes_view key) noexcept;
 };
 static_assert(sizeof(sm4_xts_schedule) == 384);
