@@ -19,6 +19,7 @@ void derive_essiv_iv_key(std::span<const std::byte, essiv_data_key_bytes> data_k
         SHA256_Final(reinterpret_cast<unsigned char*>(iv_key.data()), &hash) != 1)
         fatal("OpenSSL failed to hash");
     zeroize(std::as_writable_bytes(std::span(&hash, 1)));
+    wipe_stack<2048>(); // without SHA instructions the words of the key are there
     wipe_vector_registers();
 }
 

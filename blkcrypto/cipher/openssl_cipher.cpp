@@ -66,6 +66,7 @@ void openssl_cipher::rekey(evp_lane& lane, std::size_t direction) const noexcept
     const auto* key = reinterpret_cast<const unsigned char*>(key_.bytes().data());
     require(EVP_CipherInit_ex(lane.contexts[direction].get(), nullptr, nullptr, key, nullptr, -1));
     lane.keyed[direction] = true;
+    wipe_stack<1024>(); // OpenSSL's SM4 leaves round keys there
     wipe_vector_registers();
 }
 

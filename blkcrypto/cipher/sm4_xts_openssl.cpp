@@ -53,8 +53,9 @@ class sm4_xts_openssl final : public skcipher {
     }
 
   private:
-    [[gnu::noinline]] static void crypt_unit(openssl_cipher::call& data, words tweak,
+    [[gnu::noinline]] static void crypt_unit(openssl_cipher::call& data, const std::byte* first_tweak,
                                              const cipher_segment& unit) noexcept {
+        words tweak = load_block(first_tweak);
         for (std::size_t at = 0; at < unit.length_bytes; at += chunk_bytes) {
             std::array<words, chunk_blocks> tweaks;
             for (auto& of_block : tweaks) {
@@ -74,8 +75,7 @@ class sm4_xts_openssl final : public skcipher {
         const std::size_t unit_bytes = run.unit_size.bytes();
         for (const auto& segment : run.segments)
             for (std::size_t at = 0; at < segment.length_bytes; at += unit_bytes)
-                crypt_unit(data, load_block(firsts.next()),
-                           {segment.source + at, segment.target + at, unit_bytes});
+                crypt_unit(data, firsts.next(), {segment.source + at, segment.target + at, unit_bytes});
         wipe_stack<2048>(); // tweaks
         wipe_vector_registers();
     }

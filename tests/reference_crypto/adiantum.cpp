@@ -137,6 +137,11 @@ block_number load(bytes block) {
     return number;
 }
 
+// Of a unit that has been encrypted.
+block_number middle_of(const subkeys& keys, const iv_array& iv, bytes unit) {
+    return load(unit.last(block_bytes)) + hash(keys, iv, unit.first(unit.size() - block_bytes));
+}
+
 } // namespace
 
 bool adiantum_encrypt(key_span key, const iv_array& iv, unit_span unit) {
@@ -153,10 +158,14 @@ bool adiantum_decrypt(key_span key, const iv_array& iv, unit_span unit) {
     const subkeys keys = derive(key);
     const unit_span bulk = unit.first(unit.size() - block_bytes);
     const unit_span last = unit.last(block_bytes);
-    const block_number middle = load(last) + hash(keys, iv, bulk);
+    const block_number middle = middle_of(keys, iv, unit);
     xor_stream(key, middle, bulk);
     std::ranges::copy((aes_decrypted(keys, middle) - hash(keys, iv, bulk)).bytes, last.begin());
     return true;
+}
+
+std::array<std::uint8_t, 16> adiantum_middle(key_span key, const iv_array& iv, bytes unit) {
+    return middle_of(derive(key), iv, unit).bytes;
 }
 
 } // namespace reference_crypto

@@ -26,5 +26,8 @@ bool sm4_xts_decrypt(key_span key, const iv_array& iv, unit_span unit);
 // adiantum.cpp
 bool adiantum_encrypt(key_span key, const iv_array& iv, unit_span unit);
 bool adiantum_decrypt(key_span key, const iv_array& iv, unit_span unit);
+/// What HChaCha12 makes the stream's key of: the middle block of a unit that has been encrypted.
+std::array<std::uint8_t, 16> adiantum_middle(key_span key, const iv_array& iv,
+                                             std::span<const std::uint8_t> unit);
 
 } // namespace reference_crypto

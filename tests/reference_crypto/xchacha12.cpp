@@ -43,6 +43,17 @@ std::array<std::uint8_t, 4> store_le32(std::uint32_t word) {
             static_cast<std::uint8_t>(word >> 16), static_cast<std::uint8_t>(word >> 24)};
 }
 
+std::array<std::uint8_t, 64> stream_block(const state& input) {
+    state s = input;
+    permute(s);
+    std::array<std::uint8_t, 64> block;
+    for (std::size_t i = 0; i < s.size(); ++i)
+        std::ranges::copy(store_le32(s[i] + input[i]), block.begin() + static_cast<std::ptrdiff_t>(4 * i));
+    return block;
+}
+
+} // namespace
+
 // HChaCha: the first and the last row of the permuted state, to which nothing is added.
 std::array<std::uint8_t, 32> hchacha12(key_bytes key, std::span<const std::uint8_t> nonce) {
     state s = initial(
@@ -55,17 +66,6 @@ std::array<std::uint8_t, 32> hchacha12(key_bytes key, std::span<const std::uint8
     }
     return derived;
 }
-
-std::array<std::uint8_t, 64> stream_block(const state& input) {
-    state s = input;
-    permute(s);
-    std::array<std::uint8_t, 64> block;
-    for (std::size_t i = 0; i < s.size(); ++i)
-        std::ranges::copy(store_le32(s[i] + input[i]), block.begin() + static_cast<std::ptrdiff_t>(4 * i));
-    return block;
-}
-
-} // namespace
 
 void xchacha12_xor(key_bytes key, const std::array<std::uint8_t, xchacha_nonce_bytes>& nonce,
                    std::span<std::uint8_t> data) {

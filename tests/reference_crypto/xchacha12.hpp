@@ -10,6 +10,10 @@ namespace reference_crypto {
 
 inline constexpr std::size_t xchacha_nonce_bytes = 24;
 
+/// The key of the stream that a nonce with these first 16 bytes has. `key` has 32 bytes.
+std::array<std::uint8_t, 32> hchacha12(std::span<const std::uint8_t> key,
+                                       std::span<const std::uint8_t> nonce);
+
 /// XORs the stream that begins with block 0. `key` has 32 bytes.
 void xchacha12_xor(std::span<const std::uint8_t> key,
                    const std::array<std::uint8_t, xchacha_nonce_bytes>& nonce, std::span<std::uint8_t> data);
