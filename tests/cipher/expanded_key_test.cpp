@@ -150,32 +150,6 @@ TEST_CASE("crypt leaves no copy of a round key") {
     });
 }
 
-TEST_CASE("no round key of a key is left after the next setkey") {
-    if (cannot_tell())
-        return;
-    for_each_aes_256_xts([](cipher_case& with) {
-        const auto old_keys = setkey_unseen(with, 111);
-        use(with);
-        const auto new_keys = setkey_unseen(with, 112);
-        CHECK(count_in_memory(old_keys) == 0);
-        use(with);
-        CHECK(count_in_memory(old_keys) == 0);
-        if (is_ours(with))
-            CHECK(count_in_memory(new_keys) == hits_in_schedule);
-    });
-}
-
-TEST_CASE("no round key of a key is left after the tfm") {
-    if (cannot_tell())
-        return;
-    for_each_aes_256_xts([](cipher_case& with) {
-        const auto round_keys = setkey_unseen(with, 113);
-        use(with);
-        with.tfm.reset();
-        CHECK(count_in_memory(round_keys) == 0);
-    });
-}
-
 // What is left in registers is on a stack after the next interrupt, or in the memory of whoever saves them.
 TEST_CASE("setkey and crypt leave no round key in vector registers") {
     if (cannot_tell())
