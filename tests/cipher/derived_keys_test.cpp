@@ -32,6 +32,13 @@ std::vector<hidden_secret> hidden_secrets(crypto_mode mode, bytes_view key) {
     return hidden;
 }
 
+// What libraries keep may have another form.
+bool keeps(const cipher_case& with, const hidden_secret& secret) {
+    const bool is_of_openssl =
+        with.implementation.name == "adiantum_portable" && secret.what.starts_with("round keys");
+    return is_ours(with) && secret.is_kept && !is_of_openssl;
+}
+
 void use(cipher_case& with) {
     std::array<std::byte, 3 * 512> data{};
     for (const auto direction : {cipher_direction::encrypt, cipher_direction::decrypt})
@@ -55,10 +62,10 @@ class hidden_key {
         const parked_thread user([&] { use(with); });
     }
 
-    void check_what_is_kept_is_found() const {
+    void check_what_is_kept_is_found(const cipher_case& with) const {
         for (const auto& secret : secrets_) {
             CAPTURE(secret.what);
-            if (secret.is_kept)
+            if (keeps(with, secret))
                 CHECK(count_in_memory(secret.pieces) >= secret.pieces.size());
         }
     }
@@ -84,8 +91,7 @@ TEST_CASE("nothing is left of what a mode makes of its key after the next setkey
     for_each_cipher(1, [](cipher_case& with) {
         hidden_key first(with, 700), second(with, 701);
         first.set_and_use(with);
-        if (is_ours(with))
-            first.check_what_is_kept_is_found();
+        first.check_what_is_kept_is_found(with);
         second.set_and_use(with);
         first.check_nothing_is_left();
         with.tfm.reset();
