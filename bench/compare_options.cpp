@@ -63,8 +63,7 @@ std::vector<const crypto_mode_info*> parse_modes(std::string_view text) {
 void check_implementations(std::span<const crypto_mode_info* const> modes) {
     for (const auto* mode : modes)
         if (selected_implementation(mode->mode) == nullptr)
-            throw unusable("--mode", fmt::format("no implementation of {} in this build", mode->name),
-                           ENOPKG);
+            throw unusable("--mode", fmt::format("no implementation of {} here", mode->name), ENOPKG);
 }
 
 engine_profile read_engine_file(const std::string& path) {
@@ -89,7 +88,7 @@ std::vector<std::string_view> engine_names() {
 
 // The usual one, as far as it has the modes: no real engine has them all.
 engine_profile default_engine(std::span<const crypto_mode_info* const> modes) {
-    const engine_profile* usual = find_engine_profile("ufs-std");
+    const engine_profile* usual = find_engine_profile(usual_engine);
     const bool has_all = std::ranges::all_of(modes, [&](const crypto_mode_info* mode) {
         return usual->capabilities.unit_sizes[mode_index(mode->mode)] != 0;
     });
@@ -112,7 +111,8 @@ void check_engine(const engine_profile& engine, const crypto_config& config) {
     const crypto_capabilities& can = engine.capabilities;
     const auto sizes = can.unit_sizes[mode_index(config.mode)];
     if (sizes == 0)
-        throw refuse(fmt::format("it does not have the mode {}", find_mode(config.mode)->name));
+        throw refuse(
+            fmt::format("it does not have the mode {}; --engine generic has", find_mode(config.mode)->name));
     if ((sizes & config.unit_size.bytes()) == 0)
         throw refuse(fmt::format("it does not have data units of {} bytes", config.unit_size.bytes()));
     if (config.dun_bytes > can.dun_bytes_max)
@@ -267,6 +267,7 @@ compare_options compare_arguments::check(std::uint64_t random_seed) const {
                             .modes = modes,
                             .subjects = {},
                             .stack = {},
+                            .engine_is_usual = engine_file.empty() && !engine,
                             .workload = {},
                             .runtime = parse_runtime(runtime),
                             .rounds = 0,

@@ -14,6 +14,9 @@
 
 namespace blkcrypto::bench {
 
+/// The engine where nobody says which, if it has the modes.
+inline constexpr std::string_view usual_engine = "ufs-std";
+
 struct compare_options {
     std::string image; // what the names of all images begin with
     key_stripes stripes;
@@ -21,6 +24,7 @@ struct compare_options {
     std::vector<const crypto_mode_info*> modes; // likewise
     std::vector<compare_subject> subjects;      // of these
     stack_options stack;
+    bool engine_is_usual; // what is taken where nobody says which: it depends on the modes
     workload_options workload;
     std::chrono::milliseconds runtime; // of each subject, all rounds together
     unsigned rounds;

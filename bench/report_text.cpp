@@ -129,15 +129,18 @@ std::string encryption_text(const compare_options& options, const compare_result
     return fmt::format(
         "{}data units of {} bytes, their numbers counted through the image\n"
         "{} benchmark key{}{} made from the seed (not secret), each for a stripe of {} bytes\n",
-        has_several ? "" : mode_text(result.modes.front()) + ", ", stripes.unit_size().bytes(),
+        has_several ? "" : mode_text(result.modes.front()) + "\n", stripes.unit_size().bytes(),
         stripes.keys(), stripes.keys() == 1 ? "" : "s", has_several ? " a mode" : "", stripes.stripe_bytes());
 }
 
-std::string engine_text(const stack_options& stack) {
+std::string engine_text(const compare_options& options) {
+    const stack_options& stack = options.stack;
+    const bool is_substitute = options.engine_is_usual && stack.engine.name != usual_engine;
     return fmt::format(
-        "engine {}, {}, on {} thread{}; fallback decrypts on {}\n", stack.engine.name,
+        "engine {}, {}, on {} thread{}; fallback decrypts on {}\n{}", stack.engine.name,
         keyslots_in_words(stack.engine), stack.engine_threads, stack.engine_threads == 1 ? "" : "s",
-        stack.decrypt_workers == 0 ? "the jobs' threads" : fmt::format("{} workers", stack.decrypt_workers));
+        stack.decrypt_workers == 0 ? "the jobs' threads" : fmt::format("{} workers", stack.decrypt_workers),
+        is_substitute ? fmt::format("        ({}, the usual engine, lacks a mode)\n", usual_engine) : "");
 }
 
 std::string header_text(const compare_options& options, const compare_result& result) {
@@ -149,7 +152,7 @@ std::string header_text(const compare_options& options, const compare_result& re
                     options.rounds == 1 ? "" : "s", static_cast<double>(options.slice_ns()) / 1e9,
                     options.has_several_modes() ? " and mode" : "", options.workload.seed);
     const machine_info& machine = result.machine;
-    return workload_text(options) + image_io + encryption_text(options, result) + engine_text(options.stack) +
+    return workload_text(options) + image_io + encryption_text(options, result) + engine_text(options) +
            rounds +
            fmt::format("{}, {} cores, Linux {}\n\n", machine.cpu_model, machine.cores, machine.kernel);
 }

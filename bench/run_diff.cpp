@@ -59,8 +59,14 @@ void note_facts(run_diff& diff, std::span<const stored_fact> before, std::span<c
                 fmt::format("{} was unknown, is {}", label_of(fact, names_mode), fact.value));
 }
 
+// Four digits, or all before the point.
+std::string number_text(double value) {
+    return value >= 10'000 ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
+}
+
 std::string figure_text(const spread& figure) {
-    return fmt::format("{:.4g} ({:.4g}-{:.4g})", figure.median, figure.p25, figure.p75);
+    return fmt::format("{} ({}-{})", number_text(figure.median), number_text(figure.p25),
+                       number_text(figure.p75));
 }
 
 std::string change_text(const figure_diff& figure) {
@@ -68,11 +74,11 @@ std::string change_text(const figure_diff& figure) {
                                      : fmt::format("{:.3f}", figure.after.median / figure.before.median);
 }
 
-std::size_t name_width(const run_diff& diff) {
-    std::size_t width = 30;
+// As wide as the widest of what stands in a column.
+std::size_t column_width(const run_diff& diff, std::size_t least, auto text_of) {
     for (const auto& figure : diff.figures)
-        width = std::max(width, figure.name.size());
-    return width;
+        least = std::max(least, std::string_view(text_of(figure)).size());
+    return least;
 }
 
 // Names the first few of them.
@@ -165,12 +171,16 @@ run_diff diff_of(const stored_run& before, const stored_run& after) {
 }
 
 std::string diff_text(const run_diff& diff) {
-    const std::size_t width = name_width(diff);
-    std::string text =
-        fmt::format("{:<{}} {:>22} {:>22} {:>7}\n", "median (p25-p75)", width, "first", "second", "change");
+    const std::size_t names = column_width(diff, 30, [](const figure_diff& f) { return f.name; });
+    const std::size_t firsts =
+        column_width(diff, 20, [](const figure_diff& f) { return figure_text(f.before); });
+    const std::size_t seconds =
+        column_width(diff, 20, [](const figure_diff& f) { return figure_text(f.after); });
+    std::string text = fmt::format("{:<{}}  {:>{}}  {:>{}} {:>7}\n", "median (p25-p75)", names, "first",
+                                   firsts, "second", seconds, "change");
     for (const auto& figure : diff.figures) {
-        text += fmt::format("{:<{}} {:>22} {:>22} {:>7}", figure.name, width, figure_text(figure.before),
-                            figure_text(figure.after), change_text(figure));
+        text += fmt::format("{:<{}}  {:>{}}  {:>{}} {:>7}", figure.name, names, figure_text(figure.before),
+                            firsts, figure_text(figure.after), seconds, change_text(figure));
         if (figure.verdict != figure_verdict::same)
             text += fmt::format("  {}", name_of(figure.verdict));
         text += '\n';

@@ -31,7 +31,7 @@ constexpr std::array names{
 };
 
 void say_unknown(std::string_view name) {
-    std::string line("BLKCRYPTO_DISABLE_CPU_FEATURES: there is no CPU feature '");
+    std::string line("BLKCRYPTO_DISABLE_CPU_FEATURES, a list with commas: there is no CPU feature '");
     line.append(name).append("', but");
     for (const auto& known : names)
         line.append(" ").append(known.name);

@@ -11,7 +11,7 @@ namespace blkcrypto {
 namespace {
 
 void say_unknown(std::string_view name) {
-    std::string line("BLKCRYPTO_DISABLE_MODES: there is no mode '");
+    std::string line("BLKCRYPTO_DISABLE_MODES, a list with commas: there is no mode '");
     line.append(name).append("', but");
     for (const auto& known : crypto_modes())
         line.append(" ").append(known.name);

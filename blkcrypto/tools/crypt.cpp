@@ -118,7 +118,7 @@ std::unique_ptr<skcipher> make_keyed_tfm(const crypto_mode_info& mode,
                                          const cli::key_file_options& key_file) {
     auto tfm = make_skcipher(mode.mode, 1);
     if (tfm.has_error())
-        throw cli::unusable(mode.name, "no implementation of this mode", tfm.error().value());
+        throw cli::unusable(mode.name, "no implementation of this mode here", tfm.error().value());
     const secret key = key_file.read(mode);
     const std::error_code error = (*tfm)->setkey(key.bytes());
     if (error)
@@ -158,10 +158,12 @@ CLI::App* crypt_verb::add_to(CLI::App& program) {
     app->add_option("--mode", mode_, "see blkcrypto modes (default aes-256-xts)")->type_name("MODE");
     key_file_.add_to(*app);
     app->add_option("--data-unit-size", unit_size_, "512 to 64k (default 4k)")->type_name("SIZE");
-    app->add_option("--dun", dun_, "of the first unit, decimal or 0x... (default 0)")->type_name("NUMBER");
+    app->add_option("--dun", dun_,
+                    "of the first unit, decimal or 0x..., below 2^128, adiantum 2^256 (default 0)")
+        ->type_name("NUMBER");
     app->add_option("--iv-shift", iv_shift_,
-                    "the IV of the next unit is 2^N more, not 1; --dun is the first IV. LUKS2 with 4096-byte "
-                    "sectors: 3, and --dun is 8 times the sector's number (default 0)")
+                    "0 to 7: the IV of the next unit is 2^N more, not 1;\n--dun is the first IV. LUKS2 with "
+                    "4096-byte sectors: 3,\nand --dun is 8 times the sector's number (default 0)")
         ->type_name("N");
     app->add_option("--in", in_, "default stdin")->type_name("FILE");
     app->add_option("--out", out_, "default stdout; replaced")->type_name("FILE");

@@ -12,7 +12,7 @@ namespace blkcrypto::tools {
 namespace {
 
 std::string table_text() {
-    constexpr const char* row = "{:<18} {:<18} {:>9} {:>8} {:>14}  {}\n";
+    constexpr const char* row = "{:<18}  {:<18} {:>10} {:>10} {:>15}  {}\n";
     std::string text =
         fmt::format(row, "mode", "kernel name", "key bytes", "IV bytes", "strength bytes", "implementation");
     for (const auto& mode : crypto_modes()) {

@@ -131,6 +131,8 @@ std::vector<const crypto_mode_info*> speed_verb::wanted_modes() const {
         if (*selected != nullptr)
             modes.push_back(&mode);
     }
+    if (modes.empty())
+        throw cli::unusable("--mode", "no implementation of any mode here", ENOPKG);
     return modes;
 }
 

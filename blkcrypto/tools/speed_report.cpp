@@ -156,10 +156,9 @@ std::string speed_text(const crypto_mode_info& mode, std::span<const speed_row> 
         }
         table.push_back(&row);
     }
-    return text + table_text(mode, table) +
-           fmt::format(
-               "{}Of a working set half is read, half written. limited by: 0.85 or more of it is reached.\n",
-               controls_text(table));
+    return text + table_text(mode, table) + controls_text(table) +
+           "A call is 64 KiB: one unit of that size, or several. Of a working set half is read, half written.\n"
+           "limited by: 0.85 or more of it is reached.\n\n";
 }
 
 nlohmann::ordered_json speed_json(const crypto_mode_info& mode, const speed_row& row) {

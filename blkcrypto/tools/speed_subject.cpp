@@ -204,7 +204,7 @@ std::vector<const skcipher_implementation*> usable_implementations(const crypto_
             throw cli::file_error(cli::exit_failed, mode.name, error.value());
     }
     if (usable.empty())
-        throw cli::unusable(mode.name, "no implementation of this mode", ENOPKG);
+        throw cli::unusable(mode.name, "no implementation of this mode here", ENOPKG);
     return usable;
 }
 

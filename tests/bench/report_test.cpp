@@ -131,7 +131,7 @@ TEST_CASE("the text has a table for each mode, beside the one control of all") {
     CHECK(widest_line(text) <= 100);
 
     const auto one = measured_run("adiantum").text();
-    CHECK(count_of(one, "\nadiantum (some_openssl), data units of 4096 bytes") == 1);
+    CHECK(count_of(one, "\nadiantum (some_openssl)\ndata units of 4096 bytes") == 1);
     CHECK(count_of(one, "\nIOPS") == 1);
     CHECK(count_of(one, "It limits inline.") == 1);
     CHECK(count_of(one, "What limits fallback, at 0.80 of the control, is not the image file:") == 1);

@@ -141,8 +141,8 @@ bad_names() {
     refused "--bogus" "${small[@]}" --bogus
     local mode
     for mode in $("$bin/blkcrypto" modes | grep ENOPKG | cut -d' ' -f1); do
-        refused "no implementation of $mode in this build (ENOPKG)" "${small[@]}" --mode "$mode"
-        refused "no implementation of $mode in this build (ENOPKG)" "${small[@]}" --mode "aes-256-xts,$mode"
+        refused "no implementation of $mode here (ENOPKG)" "${small[@]}" --mode "$mode"
+        refused "no implementation of $mode here (ENOPKG)" "${small[@]}" --mode "aes-256-xts,$mode"
     done
 }
 

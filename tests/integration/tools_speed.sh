@@ -16,6 +16,7 @@ expect_refused "ENOENT" "${speed[@]}" --json="$dir/none/file"
 expect_exit 0 "${speed[@]}" --help
 grep -q '^ *blkcrypto speed --mode' "$out" || fail "no example in the help"
 BLKCRYPTO_DISABLE_MODES=adiantum expect_refused ENOPKG "${speed[@]}" --mode adiantum
+BLKCRYPTO_DISABLE_MODES=aes-256-xts,aes-128-cbc-essiv,adiantum,sm4-xts expect_refused ENOPKG "${speed[@]}"
 
 # What cannot be had is said, and nothing waits for it. AddressSanitizer takes more memory than these limits by itself.
 little_memory() { (ulimit -v "$1" && shift && "$@"); }
