@@ -37,6 +37,33 @@ BLKCRYPTO_AES __m128i last(__m128i round_key) noexcept {
     return _mm_aesenclast_si128(_mm_shuffle_epi32(round_key, 0xff), _mm_setzero_si128());
 }
 
+// Several keys at once: each step waits for the one before it, but not for another key's.
+template <std::size_t Keys>
+BLKCRYPTO_AES void expand_256(const std::byte* const (&keys)[Keys],
+                              aes_256_round_keys* const (&encrypt)[Keys]) noexcept {
+    __m128i even[Keys];
+    __m128i odd[Keys];
+    for (std::size_t i = 0; i < Keys; ++i) {
+        even[i] = load(keys[i]);
+        odd[i] = load(keys[i] + aes_block_bytes);
+        store((*encrypt[i])[0], even[i]);
+        store((*encrypt[i])[1], odd[i]);
+    }
+    int constant = 1;
+    for (std::size_t round = 2; round <= aes_256_rounds; round += 2, constant *= 2) {
+        for (std::size_t i = 0; i < Keys; ++i) {
+            even[i] = next_round_key(even[i], rotated_last(odd[i], constant));
+            store((*encrypt[i])[round], even[i]);
+        }
+        if (round == aes_256_rounds)
+            break;
+        for (std::size_t i = 0; i < Keys; ++i) {
+            odd[i] = next_round_key(odd[i], last(even[i]));
+            store((*encrypt[i])[round + 1], odd[i]);
+        }
+    }
+}
+
 template <typename RoundKeys>
 BLKCRYPTO_AES void invert(const RoundKeys& encrypt, RoundKeys& decrypt) noexcept {
     constexpr std::size_t rounds = std::tuple_size_v<RoundKeys> - 1;
@@ -60,21 +87,14 @@ BLKCRYPTO_AES void expand_aes_128_key(std::span<const std::byte, aes_128_key_byt
     }
 }
 
-BLKCRYPTO_AES void expand_aes_256_key(std::span<const std::byte, aes_256_key_bytes> key,
-                                      aes_256_round_keys& encrypt) noexcept {
-    __m128i even = load(key.data());
-    __m128i odd = load(key.data() + aes_block_bytes);
-    store(encrypt[0], even);
-    store(encrypt[1], odd);
-    int constant = 1;
-    for (std::size_t round = 2; round <= aes_256_rounds; round += 2, constant *= 2) {
-        even = next_round_key(even, rotated_last(odd, constant));
-        store(encrypt[round], even);
-        if (round == aes_256_rounds)
-            break;
-        odd = next_round_key(odd, last(even));
-        store(encrypt[round + 1], odd);
-    }
+void expand_aes_256_key(std::span<const std::byte, aes_256_key_bytes> key,
+                        aes_256_round_keys& encrypt) noexcept {
+    expand_256<1>({key.data()}, {&encrypt});
+}
+
+void expand_aes_256_keys(std::span<const std::byte, 2 * aes_256_key_bytes> keys, aes_256_round_keys& first,
+                         aes_256_round_keys& second) noexcept {
+    expand_256<2>({keys.data(), keys.data() + aes_256_key_bytes}, {&first, &second});
 }
 
 void invert_aes_128_keys(const aes_128_round_keys& encrypt, aes_128_round_keys& decrypt) noexcept {

@@ -33,6 +33,10 @@ void expand_aes_128_key(std::span<const std::byte, aes_128_key_bytes> key,
 void expand_aes_256_key(std::span<const std::byte, aes_256_key_bytes> key,
                         aes_256_round_keys& encrypt) noexcept;
 
+/// Two keys that follow each other, in little more time than one.
+void expand_aes_256_keys(std::span<const std::byte, 2 * aes_256_key_bytes> keys, aes_256_round_keys& first,
+                         aes_256_round_keys& second) noexcept;
+
 /// The round keys of the inverse cipher, in the order of use.
 void invert_aes_128_keys(const aes_128_round_keys& encrypt, aes_128_round_keys& decrypt) noexcept;
 void invert_aes_256_keys(const aes_256_round_keys& encrypt, aes_256_round_keys& decrypt) noexcept;

@@ -15,8 +15,7 @@ std::error_code aes_xts_schedule::setkey(bytes_view key) noexcept {
 
 void expand_aes_xts_key(std::span<const std::byte, aes_256_xts_key_bytes> key,
                         aes_xts_schedule& schedule) noexcept {
-    expand_aes_256_key(key.first<aes_256_key_bytes>(), schedule.encrypt);
-    expand_aes_256_key(key.last<aes_256_key_bytes>(), schedule.tweak);
+    expand_aes_256_keys(key, schedule.encrypt, schedule.tweak);
     invert_aes_256_keys(schedule.encrypt, schedule.decrypt);
     wipe_vector_registers();
 }
