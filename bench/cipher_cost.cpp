@@ -107,7 +107,6 @@ void run_evp(benchmark::State& state, const EVP_CIPHER* cipher, std::uint32_t ca
     const auto key = micro_key_bytes();
     const auto* key_bytes = reinterpret_cast<const unsigned char*>(key.data());
     bool done = EVP_CipherInit_ex(context.get(), cipher, nullptr, key_bytes, nullptr, 1) == 1;
-    EVP_CIPHER_CTX_set_padding(context.get(), 0);
     for (auto _ : state)
         for (std::uint32_t at = 0; at < area_bytes; at += call_bytes) {
             int written = 0;
@@ -143,7 +142,6 @@ void run_sm4_xts_by_blocks(benchmark::State& state) {
     const auto key = micro_key_bytes();
     bool done = EVP_CipherInit_ex(context.get(), EVP_sm4_ecb(), nullptr,
                                   reinterpret_cast<const unsigned char*>(key.data()), nullptr, 1) == 1;
-    EVP_CIPHER_CTX_set_padding(context.get(), 0);
     for (auto _ : state) {
         block tweak{{1, 2}};
         for (std::uint32_t at = 0; at < area_bytes; at += sizeof(block), tweak.double_it()) {

@@ -117,7 +117,6 @@ class evp_subject final : public speed_subject {
             if (!lanes_.back() ||
                 EVP_CipherInit_ex(lanes_.back().get(), what.cipher, nullptr, key, nullptr, 1) != 1)
                 throw cli::program_error(cli::exit_failed, "OpenSSL", "no cipher");
-            EVP_CIPHER_CTX_set_padding(lanes_.back().get(), 0);
         }
     }
 
