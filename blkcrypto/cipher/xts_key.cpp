@@ -8,8 +8,8 @@
 namespace blkcrypto {
 namespace {
 
-// Word by word to the end, whatever is found: OpenSSL's comparison goes by bytes, which takes as long as a
-// third of the key's expansion. Halves are whole words.
+// Word by word to the end, whatever is found: OpenSSL's comparison goes by bytes, which takes nearly half as
+// long as expanding the key. Halves are whole words.
 bool are_equal(const std::byte* a, const std::byte* b, std::size_t bytes) noexcept {
     std::uint64_t difference = 0;
     for (std::size_t at = 0; at < bytes; at += sizeof(difference)) {
