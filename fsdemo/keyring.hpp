@@ -122,6 +122,8 @@ class keyring {
   private:
     friend class master_key_ref;
     std::vector<std::unique_ptr<master_key>>::iterator find(const key_identifier& identifier) noexcept;
+    void insert(hkdf_sha512&& hkdf, const key_identifier& identifier, std::size_t size_bytes, user_id user);
+    void claim(master_key& key, user_id user);
     removal remove_claimed(master_key& key) noexcept;
     void put(master_key& key) noexcept;
 
