@@ -19,22 +19,14 @@ std::size_t range_lock::cell_of(std::uint64_t granule) noexcept {
     return (granule * 0x9e3779b97f4a7c15) >> (64 - cell_bits);
 }
 
-void range_lock::count(const range_hold& h, std::uint32_t change) noexcept {
-    exclusive_ += h.mode_ == range_mode::exclusive ? change : 0;
-    if (is_wide(h)) {
-        wide_ += change;
-        return;
-    }
-    for (std::uint64_t granule = first_granule(h); granule <= last_granule(h); ++granule)
-        cells_[cell_of(granule)] += change;
-}
-
 void range_lock::add(range_hold& h) noexcept {
     h.previous_ = last_;
     h.next_ = nullptr;
     (last_ == nullptr ? first_ : last_->next_) = &h;
     last_ = &h;
-    count(h, 1);
+    const bool meets_nobody = h.mode_ == range_mode::shared && exclusive_ == 0;
+    const std::uint32_t others = count(h, 1);
+    h.conflicts_ahead_ = meets_nobody || others == 0 ? 0 : conflicts_ahead_of(h);
 }
 
 void range_lock::remove(range_hold& h) noexcept {
@@ -43,29 +35,31 @@ void range_lock::remove(range_hold& h) noexcept {
     count(h, minus_one);
 }
 
-bool range_lock::may_conflict(const range_hold& h) const noexcept {
-    if (first_ == nullptr || (h.mode_ == range_mode::shared && exclusive_ == 0))
-        return false;
-    if (wide_ != 0 || is_wide(h))
-        return true;
-    std::uint32_t touching = 0;
-    for (std::uint64_t granule = first_granule(h); granule <= last_granule(h); ++granule)
-        touching |= cells_[cell_of(granule)];
-    return touching != 0;
+std::uint32_t range_lock::count(const range_hold& h, std::uint32_t change) noexcept {
+    exclusive_ += h.mode_ == range_mode::exclusive ? change : 0;
+    if (is_wide(h)) {
+        wide_ += change;
+        return 1;
+    }
+    std::uint32_t others = wide_;
+    for (std::uint64_t granule = first_granule(h); granule <= last_granule(h); ++granule) {
+        std::uint32_t& cell = cells_[cell_of(granule)];
+        others |= cell;
+        cell += change;
+    }
+    return others;
 }
 
-std::uint32_t range_lock::conflicts_of(const range_hold& h) const noexcept {
+std::uint32_t range_lock::conflicts_ahead_of(const range_hold& h) const noexcept {
     std::uint32_t conflicts = 0;
-    if (may_conflict(h))
-        for (const range_hold* other = first_; other != nullptr; other = other->next_)
-            conflicts += other->conflicts_with(h) ? 1U : 0U;
+    for (const range_hold* other = first_; other != &h; other = other->next_)
+        conflicts += other->conflicts_with(h) ? 1U : 0U;
     return conflicts;
 }
 
 bool range_lock::lock(env& current, range_hold& h) noexcept {
     {
         const env_lock lock(current, mutex_);
-        h.conflicts_ahead_ = conflicts_of(h);
         add(h);
         if (h.conflicts_ahead_ == 0)
             return true;
@@ -77,11 +71,11 @@ bool range_lock::lock(env& current, range_hold& h) noexcept {
 
 bool range_lock::try_lock(env& current, range_hold& h) noexcept {
     const env_lock lock(current, mutex_);
-    h.conflicts_ahead_ = conflicts_of(h);
-    if (h.conflicts_ahead_ != 0)
-        return false;
     add(h);
-    return true;
+    const bool is_held = h.conflicts_ahead_ == 0;
+    if (!is_held)
+        remove(h);
+    return is_held;
 }
 
 // Later ones that conflict have counted this one, whether it was held then or waited itself. A hold that is

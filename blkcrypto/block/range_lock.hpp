@@ -80,21 +80,21 @@ class range_lock {
     bool is_idle(env& current) noexcept;
 
   private:
-    // How many holds touch a granule of the range, by its hash: where all of a request's counts are 0 it
-    // conflicts with nobody, and no list has to be walked to know it.
-    static constexpr unsigned granule_bits = 12;
+    // How many holds touch a granule of the range, by its hash: where a request finds all its counts 0 it
+    // conflicts with nobody, and the list need not be walked to know it.
+    static constexpr unsigned granule_bits = 16;
     static constexpr unsigned cell_bits = 8;
     static constexpr std::uint64_t granules_max = 32; // of a hold that is counted; others are wide
 
-    static bool is_wide(const range_hold& h) noexcept;
     static std::uint64_t first_granule(const range_hold& h) noexcept { return h.begin_ >> granule_bits; }
     static std::uint64_t last_granule(const range_hold& h) noexcept { return (h.end_ - 1) >> granule_bits; }
+    static bool is_wide(const range_hold& h) noexcept;
     static std::size_t cell_of(std::uint64_t granule) noexcept;
-    void count(const range_hold& h, std::uint32_t change) noexcept BLKCRYPTO_REQUIRES(mutex_);
     void add(range_hold& h) noexcept BLKCRYPTO_REQUIRES(mutex_);
     void remove(range_hold& h) noexcept BLKCRYPTO_REQUIRES(mutex_);
-    bool may_conflict(const range_hold& h) const noexcept BLKCRYPTO_REQUIRES(mutex_);
-    std::uint32_t conflicts_of(const range_hold& h) const noexcept BLKCRYPTO_REQUIRES(mutex_);
+    /// 0: nobody else is near.
+    std::uint32_t count(const range_hold& h, std::uint32_t change) noexcept BLKCRYPTO_REQUIRES(mutex_);
+    std::uint32_t conflicts_ahead_of(const range_hold& h) const noexcept BLKCRYPTO_REQUIRES(mutex_);
 
     mutex mutex_;
     range_hold*
