@@ -33,6 +33,11 @@ inline constexpr inode_number root_inode = 1;
 using block_bytes_view = std::span<const std::byte, block_bytes>;
 using block_bytes_span = std::span<std::byte, block_bytes>;
 
+/// Memory for a block that any device can be read into.
+struct block_buffer {
+    alignas(block_bytes) std::array<std::byte, block_bytes> bytes{};
+};
+
 constexpr sector sector_of(block_number block) noexcept {
     return sector{block << (block_bits - sector_bits)};
 }

@@ -12,7 +12,7 @@ namespace {
 
 key_identifier identify(const hkdf_sha512& hkdf) noexcept {
     key_identifier identifier;
-    derive(hkdf, hkdf_context::key_identifier, {}, identifier);
+    derive(hkdf, hkdf_context::key_identifier_for_raw_key, {}, identifier);
     return identifier;
 }
 

@@ -18,10 +18,13 @@ void metadata_io::start(request& r, bio_op op, block_number block, std::byte* me
     r.is_done = false;
 }
 
+// What others have due on this thread waits until this is done.
 std::error_code metadata_io::finish(request& r) noexcept {
+    const due_aside others(queue_->environment());
     while (!r.is_done)
         queue_->wait();
-    return make_error(to_errno(r.io.status));
+    const int error = to_errno(r.io.status);
+    return make_error(error == EAGAIN ? EIO : error); // EAGAIN is node_store's word
 }
 
 std::error_code metadata_io::read(block_number block, block_bytes_span into) noexcept {

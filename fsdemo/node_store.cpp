@@ -24,13 +24,13 @@ result<node*> node_store::get(const node_ref& ref, unsigned level) {
             clean_.splice(clean_.begin(), clean_, at);
         return at->what.get();
     }
-    if (!may_wait_) {
-        missing_ = {ref, level};
-        return make_error(EAGAIN);
-    }
     if (ref.block < superblock_count || ref.block >= blocks_) {
         set_trouble("the tree leads to block " + std::to_string(ref.block) + ", which is not on the image");
         return make_error(EUCLEAN);
+    }
+    if (!may_wait_) {
+        missing_ = {ref, level};
+        return make_error(EAGAIN);
     }
     auto memory = take_memory();
     ++reads_;
@@ -56,6 +56,7 @@ std::error_code node_store::add(const missing_node& which, const node& read) {
         return {};
     if (const std::error_code error = check(which.ref, which.level, read))
         return error;
+    ++reads_;
     auto memory = take_memory();
     *memory = read;
     keep(which.ref, std::move(memory));

@@ -13,10 +13,6 @@ constexpr std::uint64_t blocks_of(const block_device& device) {
     return std::min(to_bytes(device.capacity()).value >> block_bits, blocks_max);
 }
 
-struct aligned_block {
-    alignas(block_bytes) std::array<std::byte, block_bytes> bytes{};
-};
-
 /// The root of an empty filesystem: its directory and all its free space.
 void make_first_root(node& root, const superblock& super) {
     root.init(0);
@@ -26,10 +22,10 @@ void make_first_root(node& root, const superblock& super) {
 }
 
 /// The superblock that counts. Nothing: `why` is what is wrong with the one that looks most like one.
-std::optional<superblock> newest(std::span<const aligned_block, superblock_count> copies,
+std::optional<superblock> newest(std::span<const block_buffer, superblock_count> copies,
                                  std::string_view& why) {
     std::optional<superblock> best;
-    for (const aligned_block& copy : copies) {
+    for (const block_buffer& copy : copies) {
         std::string_view what;
         const auto super = decode_superblock(copy.bytes, what);
         if (super && (!best || super->generation > best->generation))
@@ -69,7 +65,7 @@ std::error_code volume::format(block_device& device, env& e, const filesystem_uu
     auto io = metadata_io::make(device, e);
     if (!io)
         return io.error();
-    const auto nothing = std::make_unique<aligned_block>();
+    const auto nothing = std::make_unique<block_buffer>();
     const auto root = std::make_unique<node>();
     make_first_root(*root, super);
     const std::array<block_write, 3> writes{block_write{0, nothing->bytes}, block_write{1, nothing->bytes},
@@ -78,7 +74,7 @@ std::error_code volume::format(block_device& device, env& e, const filesystem_uu
         return error;
     if (const std::error_code error = (*io)->flush())
         return error;
-    const auto block = std::make_unique<aligned_block>();
+    const auto block = std::make_unique<block_buffer>();
     encode(super, block->bytes);
     return (*io)->write_fua({super.generation % superblock_count, block->bytes});
 }
@@ -92,7 +88,7 @@ result<std::unique_ptr<volume>> volume::open(block_device& device, env& e, const
         why = "too short for a superblock";
         return make_error(EMEDIUMTYPE);
     }
-    const auto copies = std::make_unique<std::array<aligned_block, superblock_count>>();
+    const auto copies = std::make_unique<std::array<block_buffer, superblock_count>>();
     for (block_number block = 0; block < superblock_count; ++block)
         if (const std::error_code error = (*io)->read(block, (*copies)[block].bytes)) {
             why = "its superblock cannot be read";
@@ -184,7 +180,7 @@ std::error_code volume::write_state() {
         return error;
     if (const std::error_code error = io_->flush())
         return error;
-    const auto block = std::make_unique<aligned_block>();
+    const auto block = std::make_unique<block_buffer>();
     encode(next, block->bytes);
     if (const std::error_code error = io_->write_fua({next.generation % superblock_count, block->bytes}))
         return error;

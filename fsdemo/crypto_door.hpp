@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Where a filesystem's encrypted bios go, and where its keys are started and evicted: the device it lies on,
+// and the fallback if there is one. Both outlive the filesystem, as the env does, on whose thread it runs.
+
+#include "blkcrypto/inline_crypt/submit.hpp"
+
+namespace blkcrypto::fsdemo {
+
+struct crypto_door {
+    env& environment;
+    block_device& device;
+    crypto_fallback* fallback = nullptr;
+};
+
+} // namespace blkcrypto::fsdemo

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fsdemo/file_job.hpp"
+
+#include "fsdemo/directory.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+
+namespace blkcrypto::fsdemo {
+namespace {
+
+constexpr std::uint64_t bio_bytes_max = std::uint64_t{extent_blocks_max} << block_bits;
+
+constexpr std::uint64_t round_down(std::uint64_t bytes, std::uint64_t granule_bytes) {
+    return bytes & ~(granule_bytes - 1);
+}
+constexpr std::uint64_t round_up(std::uint64_t bytes, std::uint64_t granule_bytes) {
+    return round_down(bytes + granule_bytes - 1, granule_bytes);
+}
+
+} // namespace
+
+file_job::file_job(fs_queue& queue) : range_hold(queue.door_.environment), queue_(queue) {
+    for (job_bio& b : bios_)
+        b.job = this;
+    node_.job = this;
+    node_.what = std::make_unique<node>();
+}
+
+// --- beginning and ending ---
+
+void file_job::begin(file_io& io) noexcept {
+    io_ = &io;
+    file_ = io.file;
+    step_ = step::look;
+    status_ = {};
+    length_bytes_ = io.length_bytes;
+    is_in_place_ = false;
+    head_.is_used = tail_.is_used = false;
+    run_ = {};
+    const std::uint64_t room_bytes = file_bytes_max - std::min(io.offset_bytes, file_bytes_max);
+    if (is_read())
+        length_bytes_ = std::min(length_bytes_, room_bytes);
+    if (length_bytes_ == 0 || length_bytes_ > room_bytes) {
+        io.status = make_error(length_bytes_ == 0 ? 0 : EFBIG);
+        return queue_.ended(*this);
+    }
+    set_range(round_down(io.offset_bytes, block_bytes), round_up_to_block(io_end_bytes()),
+              is_read() ? range_mode::shared : range_mode::exclusive);
+    if (file_->ranges_.lock(queue_.door_.environment, *this))
+        queue_.make_ready(*this);
+}
+
+void file_job::run(unsigned) noexcept {
+    queue_.make_ready(*this);
+}
+
+void file_job::go_on() noexcept {
+    if (!status_ && step_ != step::done) {
+        const std::error_code error = or_no_memory([this] { return advance(); });
+        if (error != make_error(EAGAIN))
+            status_ = error;
+    }
+    submit_built();
+    if ((status_ || step_ == step::done) && bios_in_flight_ == 0)
+        end();
+}
+
+// EAGAIN: it waits.
+std::error_code file_job::advance() {
+    for (;;) {
+        if (step_ == step::look) {
+            if (const std::error_code error = look())
+                return error;
+            continue;
+        }
+        if (step_ == step::done)
+            return {};
+        const auto made = step_ == step::fill_edges   ? fill_edges()
+                          : is_read() || is_in_place_ ? move_in_parts()
+                                                      : move_to_new_blocks();
+        if (!made)
+            return made.error();
+        if (*made == progress::waits)
+            return make_error(EAGAIN);
+    }
+}
+
+void file_job::end() noexcept {
+    if (run_.count != 0 && !queue_.volume_.has_failed()) {
+        const std::error_code error = or_no_memory([this] { return queue_.volume_.room().give_back(run_); });
+        if (error)
+            (void)queue_.volume_.fail(error);
+    }
+    if (!status_ && is_read()) {
+        copy_out(head_);
+        copy_out(tail_);
+    }
+    if (!status_)
+        io_->done_bytes = length_bytes_;
+    io_->status = status_;
+    file_->ranges_.unlock(queue_.door_.environment, *this);
+    queue_.ended(*this);
+}
+
+// --- looking ---
+
+std::error_code file_job::look() {
+    if (const std::error_code error = queue_.volume_.may_read())
+        return error;
+    if (!is_read()) {
+        if (const std::error_code error = look_at_write())
+            return error;
+    } else {
+        const std::uint64_t size_bytes = file_->size_bytes();
+        length_bytes_ = std::min(length_bytes_, size_bytes - std::min(io_->offset_bytes, size_bytes));
+        const std::uint32_t unit_bytes =
+            file_->config_ ? file_->config_->unit_size.bytes() : sector_size_bytes;
+        set_region(std::max(unit_bytes, queue_.least_granule_bytes_));
+    }
+    at_bytes_ = begin_bytes_;
+    const bool has_to_fill = !is_read() && (head_.is_used || tail_.is_used);
+    step_ = length_bytes_ == 0 ? step::done : has_to_fill ? step::fill_edges : step::move;
+    return {};
+}
+
+std::error_code file_job::look_at_write() {
+    if (const std::error_code error = queue_.volume_.may_change(volume::room_for::more))
+        return error;
+    if (io_->in_place) {
+        const std::uint32_t unit_bytes =
+            file_->config_ ? file_->config_->unit_size.bytes() : sector_size_bytes;
+        set_region(std::max(unit_bytes, queue_.least_granule_bytes_));
+        if (const std::error_code error = check_in_place(is_in_place_))
+            return error;
+    }
+    if (!is_in_place_)
+        set_region(block_bytes);
+    return {};
+}
+
+std::error_code file_job::check_in_place(bool& is_possible) {
+    is_possible = false;
+    for (std::uint64_t at = begin_bytes_; at < end_bytes_;) {
+        const file_part* part = nullptr;
+        if (const std::error_code error = find_part_at(at, part))
+            return error;
+        if (part->is_hole() || part->item.references != 1)
+            return {};
+        at = part->end_bytes;
+    }
+    is_possible = true;
+    return {};
+}
+
+void file_job::set_region(std::uint64_t granule_bytes) noexcept {
+    granule_bytes_ = granule_bytes;
+    begin_bytes_ = round_down(io_->offset_bytes, granule_bytes);
+    end_bytes_ = round_up(io_end_bytes(), granule_bytes);
+    head_.begin_bytes = begin_bytes_;
+    head_.is_used = io_->offset_bytes != begin_bytes_ || io_end_bytes() < begin_bytes_ + granule_bytes;
+    tail_.begin_bytes = end_bytes_ - granule_bytes;
+    tail_.is_used = end_bytes_ - begin_bytes_ > granule_bytes && io_end_bytes() != end_bytes_;
+    head_.is_filled = tail_.is_filled = false;
+}
+
+// EAGAIN: the tree's node that says it has to be read first.
+std::error_code file_job::find_part_at(std::uint64_t at_bytes, const file_part*& part) {
+    part = file_->parts_.find(at_bytes);
+    if (part != nullptr)
+        return {};
+    const node_store::no_wait_scope no_wait(queue_.volume_.nodes());
+    const auto found = find_part(queue_.volume_, file_->number_, at_bytes);
+    if (!found) {
+        if (found.error() == make_error(EAGAIN))
+            read_node();
+        return found.error();
+    }
+    part = &file_->parts_.add(*found);
+    return {};
+}
+
+void file_job::read_node() noexcept {
+    node_.which = queue_.volume_.nodes().missing();
+    node_.segment = {node_.what->bytes().data(), block_bytes};
+    node_.io.prepare(bio_op::read, sector_of(node_.which.ref.block), {&node_.segment, 1}, node_);
+    ++bios_in_flight_;
+    queue_.bios_->submit(node_.io);
+}
+
+void file_job::node_arrived() noexcept {
+    --bios_in_flight_;
+    std::error_code error = make_error(to_errno(node_.io.status));
+    if (!error)
+        error = or_no_memory([this] { return queue_.volume_.nodes().add(node_.which, *node_.what); });
+    if (error && !status_)
+        status_ = error;
+    queue_.make_ready(*this);
+}
+
+// --- edges ---
+
+result<file_job::progress> file_job::fill_edges() {
+    for (edge* e : {&head_, &tail_})
+        if (e->is_used && !e->is_filled) {
+            if (const std::error_code error = fill(*e))
+                return error;
+        }
+    submit_built();
+    if (bios_in_flight_ != 0)
+        return progress::waits;
+    overlay(head_);
+    overlay(tail_);
+    step_ = step::move;
+    return progress::made;
+}
+
+std::error_code file_job::fill(edge& e) {
+    const file_part* part = nullptr;
+    if (const std::error_code error = find_part_at(e.begin_bytes, part))
+        return error;
+    if (part->is_hole()) {
+        e.memory.bytes.fill(std::byte{0});
+    } else {
+        const auto added = add(bio_op::read, *part, e.begin_bytes, {e.memory.bytes.data(), granule_bytes_});
+        if (!added)
+            return added.error();
+        if (*added == progress::waits)
+            return make_error(EAGAIN);
+    }
+    e.is_filled = true;
+    return {};
+}
+
+/// What the caller writes of it.
+void file_job::overlay(edge& e) noexcept {
+    if (!e.is_used)
+        return;
+    const std::uint64_t begin = std::max(e.begin_bytes, io_->offset_bytes);
+    const std::uint64_t end = std::min(e.begin_bytes + granule_bytes_, io_end_bytes());
+    std::byte* const to = e.memory.bytes.data() + (begin - e.begin_bytes);
+    if (io_->op == file_op::zero)
+        std::memset(to, 0, end - begin);
+    else
+        std::memcpy(to, io_->memory + (begin - io_->offset_bytes), end - begin);
+}
+
+void file_job::copy_out(const edge& e) noexcept {
+    if (!e.is_used || length_bytes_ == 0)
+        return;
+    const std::uint64_t begin = std::max(e.begin_bytes, io_->offset_bytes);
+    const std::uint64_t end = std::min(e.begin_bytes + granule_bytes_, io_end_bytes());
+    std::memcpy(io_->memory + (begin - io_->offset_bytes), e.memory.bytes.data() + (begin - e.begin_bytes),
+                end - begin);
+}
+
+// --- moving ---
+
+file_job::memory_part file_job::memory_at(std::uint64_t at_bytes) noexcept {
+    for (edge* e : {&head_, &tail_})
+        if (e->is_used && at_bytes >= e->begin_bytes && at_bytes < e->begin_bytes + granule_bytes_)
+            return {e->memory.bytes.data() + (at_bytes - e->begin_bytes),
+                    e->begin_bytes + granule_bytes_ - at_bytes};
+    const std::uint64_t end = tail_.is_used ? tail_.begin_bytes : end_bytes_;
+    std::byte* const data = io_->op == file_op::zero ? nullptr : io_->memory + (at_bytes - io_->offset_bytes);
+    return {data, end - at_bytes, io_->buffer};
+}
+
+// A read, or a write in place: where the file's data is.
+result<file_job::progress> file_job::move_in_parts() {
+    while (at_bytes_ < end_bytes_) {
+        const file_part* part = nullptr;
+        if (const std::error_code error = find_part_at(at_bytes_, part))
+            return error;
+        memory_part memory = memory_at(at_bytes_);
+        memory.length_bytes = std::min(memory.length_bytes, part->end_bytes - at_bytes_);
+        if (part->is_hole()) {
+            std::memset(memory.data, 0, memory.length_bytes);
+        } else {
+            memory.length_bytes = std::min(memory.length_bytes, bio_bytes_max);
+            const auto added = add(is_read() ? bio_op::read : bio_op::write, *part, at_bytes_, memory);
+            if (!added || *added == progress::waits)
+                return added;
+        }
+        at_bytes_ += memory.length_bytes;
+    }
+    submit_built();
+    if (bios_in_flight_ != 0)
+        return progress::waits;
+    if (!is_read())
+        if (const std::error_code error = grow(io_end_bytes()))
+            return error;
+    step_ = step::done;
+    return progress::made;
+}
+
+result<file_job::progress> file_job::move_to_new_blocks() {
+    if (run_.count == 0)
+        if (const std::error_code error = take_run())
+            return error;
+    const std::uint64_t run_end_bytes = run_begin_bytes_ + (run_.count << block_bits);
+    file_part part{run_begin_bytes_, run_end_bytes, run_.first, 0, {}};
+    if (file_->is_encrypted())
+        part.item.context = encode(run_context_);
+    while (at_bytes_ < run_end_bytes) {
+        memory_part memory = memory_at(at_bytes_);
+        memory.length_bytes = std::min(memory.length_bytes, run_end_bytes - at_bytes_);
+        const auto added = add(bio_op::write, part, at_bytes_, memory);
+        if (!added || *added == progress::waits)
+            return added;
+        at_bytes_ += memory.length_bytes;
+    }
+    submit_built();
+    if (bios_in_flight_ != 0)
+        return progress::waits;
+    if (const std::error_code error = settle_run())
+        return error;
+    step_ = at_bytes_ == end_bytes_ ? step::done : step::move;
+    return progress::made;
+}
+
+// A nonce of its own for each: what was encrypted under one and not written is forgotten with it.
+std::error_code file_job::take_run() {
+    const std::uint64_t wanted =
+        std::min<std::uint64_t>((end_bytes_ - at_bytes_) >> block_bits, extent_blocks_max);
+    volume& v = queue_.volume_;
+    if (const std::error_code error = v.may_change(volume::room_for::more, wanted))
+        return error;
+    const auto run = v.room().take(wanted);
+    if (!run)
+        return run.error() == make_error(ENOSPC) ? run.error() : v.fail(run.error());
+    run_ = *run;
+    run_begin_bytes_ = at_bytes_;
+    if (file_->is_encrypted()) {
+        const encryption_policy& policy = *file_->item_.policy();
+        run_context_ = {policy.contents_mode, policy.master_key_identifier, {}};
+        queue_.door_.environment.fill_random(run_context_.nonce);
+    }
+    return {};
+}
+
+// The data is on the device: now it becomes the file's.
+std::error_code file_job::settle_run() {
+    std::optional<std::array<std::byte, extent_context_size_bytes>> context;
+    if (file_->is_encrypted())
+        context = encode(run_context_);
+    const block_run run = std::exchange(run_, {});
+    file_->parts_.clear();
+    if (const std::error_code error =
+            put_extent(queue_.volume_, file_->number_, run_begin_bytes_, run, context))
+        return queue_.volume_.fail(error);
+    const std::uint64_t end_bytes = std::min(run_begin_bytes_ + (run.count << block_bits), io_end_bytes());
+    if (const std::error_code error = grow(end_bytes))
+        return error;
+    io_->done_bytes = end_bytes - io_->offset_bytes;
+    return {};
+}
+
+std::error_code file_job::grow(std::uint64_t end_bytes) {
+    if (end_bytes <= file_->item_.size_bytes)
+        return {};
+    file_->item_.size_bytes = end_bytes;
+    const std::error_code error = store_inode(queue_.volume_, file_->number_, file_->item_);
+    return error ? queue_.volume_.fail(error) : error;
+}
+
+// --- bios ---
+
+file_job::job_bio* file_job::free_bio() noexcept {
+    const auto found = std::ranges::find(bios_, false, &job_bio::is_busy);
+    return found == bios_.end() ? nullptr : &*found;
+}
+
+// To the bio that is being put together, or to the next one.
+result<file_job::progress> file_job::add(bio_op op, const file_part& part, std::uint64_t at_bytes,
+                                         const memory_part& memory) {
+    extent_crypt_info* key = nullptr;
+    bool is_busy = false;
+    if (const std::error_code error = get_key(part, key, is_busy))
+        return error;
+    if (is_busy) {
+        submit_built();
+        queue_.wait_for_key(*this);
+        return progress::waits;
+    }
+    const std::uint64_t offset_bytes = part.offset_in_extent(at_bytes);
+    if (extend(op, part.physical_bytes(at_bytes), key, offset_bytes, memory)) {
+        if (key != nullptr)
+            queue_.keys_.put(*key); // it holds one already
+        return progress::made;
+    }
+    submit_built();
+    job_bio* const b = free_bio();
+    if (b == nullptr) {
+        if (key != nullptr)
+            queue_.keys_.put(*key);
+        return progress::waits;
+    }
+    b->is_busy = true;
+    b->key = key;
+    const sector start = to_sectors_exact({part.physical_bytes(at_bytes)});
+    b->segments[0] = memory.segment();
+    b->segment_count = 1;
+    if (memory.data == nullptr)
+        b->io.prepare_range(bio_op::write_zeroes, start, memory.segment().length_bytes, *b);
+    else
+        b->io.prepare(op, start, {b->segments.data(), 1}, *b);
+    set_bio_crypt_ctx(b->io, key, offset_bytes);
+    built_ = b;
+    return progress::made;
+}
+
+std::error_code file_job::get_key(const file_part& part, extent_crypt_info*& key, bool& is_busy) noexcept {
+    if (part.item.context.has_value() != file_->is_encrypted())
+        return make_error(EINVAL);
+    if (!file_->is_encrypted())
+        return {};
+    std::string_view why;
+    const auto context = decode_extent_context(*part.item.context, *file_->item_.policy(), why);
+    if (!context)
+        return context.error();
+    const auto granted = queue_.keys_.get(*file_->master_, context->nonce, *file_->config_);
+    key = granted.key;
+    is_busy = granted.key == nullptr && !granted.error;
+    return granted.error;
+}
+
+bool file_job::extend(bio_op op, std::uint64_t physical_bytes, const extent_crypt_info* key,
+                      std::uint64_t extent_offset_bytes, const memory_part& memory) noexcept {
+    if (built_ == nullptr || memory.data == nullptr || built_->io.op != op)
+        return false;
+    bio& b = built_->io;
+    if (to_bytes(b.iter.start).value + b.iter.size_bytes != physical_bytes ||
+        b.iter.size_bytes + memory.length_bytes > bio_bytes_max ||
+        !mergeable_bio(b, key, extent_offset_bytes))
+        return false;
+    const std::uint32_t length_bytes = memory.segment().length_bytes;
+    bio_vec& last = built_->segments[built_->segment_count - 1];
+    if (last.data + last.length_bytes == memory.data) {
+        last.length_bytes += length_bytes;
+    } else {
+        if (built_->segment_count == built_->segments.size())
+            return false;
+        built_->segments[built_->segment_count++] = memory.segment();
+    }
+    b.segments = {built_->segments.data(), built_->segment_count};
+    b.iter.size_bytes += length_bytes;
+    return true;
+}
+
+void file_job::submit_built() noexcept {
+    if (built_ == nullptr)
+        return;
+    ++bios_in_flight_;
+    queue_.bios_->submit(std::exchange(built_, nullptr)->io);
+}
+
+void file_job::bio_ended(job_bio& ended) noexcept {
+    --bios_in_flight_;
+    ended.is_busy = false;
+    if (!status_)
+        status_ = make_error(to_errno(ended.io.status));
+    if (ended.key != nullptr) {
+        queue_.keys_.put(*std::exchange(ended.key, nullptr));
+        queue_.key_is_free();
+    }
+    queue_.make_ready(*this);
+}
+
+} // namespace blkcrypto::fsdemo
