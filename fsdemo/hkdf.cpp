@@ -95,7 +95,7 @@ void finish_hmac(bytes_view states, SHA512_CTX& inner, digest& code) {
 
 // More than extract(), expand_blocks() and what they call take: OpenSSL's widest SHA-512 has 80 rounds of
 // expanded message, twice, on a stack that it aligns to 2048 bytes.
-constexpr std::size_t stack_bytes = 6144;
+constexpr std::size_t stack_bytes = 5120;
 
 } // namespace
 

@@ -7,7 +7,7 @@ namespace blkcrypto::fsdemo {
 namespace {
 
 constexpr std::array contexts{
-    hkdf_context_info{hkdf_context::key_identifier_for_raw_key, "KEY_IDENTIFIER"},
+    hkdf_context_info{hkdf_context::key_identifier_for_raw_key, "KEY_IDENTIFIER_FOR_RAW_KEY"},
     hkdf_context_info{hkdf_context::per_file_enc_key, "PER_FILE_ENC_KEY"},
     hkdf_context_info{hkdf_context::direct_key, "DIRECT_KEY"},
     hkdf_context_info{hkdf_context::iv_ino_lblk_64_key, "IV_INO_LBLK_64_KEY"},

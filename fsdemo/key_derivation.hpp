@@ -18,7 +18,7 @@ inline constexpr std::size_t derived_bytes_max = 255 * 64;
 
 /// HKDF_CONTEXT_, with what the info is and how much is derived.
 enum class hkdf_context : std::uint8_t {
-    key_identifier_for_raw_key = 1,    // -; 16 bytes. KEY_IDENTIFIER before there were others
+    key_identifier_for_raw_key = 1,    // -; 16 bytes
     per_file_enc_key = 2,              // the file's nonce; the mode's key size
     direct_key = 3,                    // mode number; the mode's key size
     iv_ino_lblk_64_key = 4,            // mode number, the filesystem's UUID; the mode's key size

@@ -70,7 +70,8 @@ TEST_CASE("every context derives what the kernel derives") {
 
 TEST_CASE("the identifier of a master key is what the kernel says" * PROPERTY(48)) {
     const auto identifier = [](std::size_t key_bytes) {
-        return derived(master_of(counting_bytes(key_bytes)), hkdf_context::key_identifier_for_raw_key, {}, 16);
+        return derived(master_of(counting_bytes(key_bytes)), hkdf_context::key_identifier_for_raw_key, {},
+                       16);
     };
     CHECK(identifier(64) == from_hex("8699c2c53707405da5aba5ae4d8583c0"));
     CHECK(identifier(32) == from_hex("37d7d76a59400083289c185526730d34"));
