@@ -90,7 +90,7 @@ class keyring {
     keyring() = default;
     keyring(const keyring&) = delete;
     keyring& operator=(const keyring&) = delete;
-    /// No master_key_ref is left. All secrets are wiped.
+    /// No master_key_ref is left. All secrets are wiped, of which the observer is told.
     ~keyring();
 
     /// At most one; null: none. It outlives the keyring or is taken back in time.
