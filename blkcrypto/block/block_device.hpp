@@ -75,8 +75,9 @@ class block_queue {
     /// ioerr out of range, unaligned to the logical block size, encrypted without anything to encrypt, or
     /// with fua or preflush on anything but a write; notsupp with a crypto context that the device does not
     /// take (7.0's submit_bio()), or for a discard where the limits have none; inval for a flush with data;
-    /// queue_options::kernel.misaligned where a segment is not whole data units. What asks for nothing ends
-    /// at once: no data, or a flush of a device without a volatile cache.
+    /// queue_options::kernel.misaligned where a segment is not whole data units, unless the limits say that
+    /// the device takes cut ones. What asks for nothing ends at once: no data, or a flush of a device
+    /// without a volatile cache.
     void submit(bio& b) noexcept;
 
     /// The number of bios submitted here that ended. Call it, or wait(), on every queue that has bios in

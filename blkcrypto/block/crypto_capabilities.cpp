@@ -17,4 +17,10 @@ void crypto_capabilities::intersect(const crypto_capabilities& other) noexcept {
         unit_sizes[i] &= other.unit_sizes[i];
 }
 
+void crypto_capabilities::unite(const crypto_capabilities& other) noexcept {
+    dun_bytes_max = std::max(dun_bytes_max, other.dun_bytes_max);
+    for (std::size_t i = 0; i < unit_sizes.size(); ++i)
+        unit_sizes[i] |= other.unit_sizes[i];
+}
+
 } // namespace blkcrypto

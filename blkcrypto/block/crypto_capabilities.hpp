@@ -20,6 +20,10 @@ struct crypto_capabilities {
 
     /// blk_crypto_intersect_capabilities(): what this and `other` can both do.
     void intersect(const crypto_capabilities& other) noexcept;
+
+    /// What this or `other` can do; and, where the one has wider DUNs than the other, what both together
+    /// could.
+    void unite(const crypto_capabilities& other) noexcept;
 };
 
 /// Every data unit size there is, as a mask.

@@ -14,6 +14,8 @@ struct queue_limits {
     /// What was written may be lost until a flush; without such a cache a flush has nothing to do.
     bool volatile_cache = false;
     bool discard = true; // takes discards
+    /// Takes bios under a crypto context that begin or end within a data unit.
+    bool cut_data_units = false;
 
     /// blk_stack_limits(): what holds for a device on top of `lower`.
     void intersect(const queue_limits& lower) noexcept {
@@ -22,6 +24,7 @@ struct queue_limits {
         request_bytes_max = std::min(request_bytes_max, lower.request_bytes_max);
         volatile_cache = volatile_cache || lower.volatile_cache;
         discard = discard && lower.discard;
+        cut_data_units = cut_data_units && lower.cut_data_units;
     }
 };
 

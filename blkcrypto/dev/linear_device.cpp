@@ -247,6 +247,7 @@ class linear_device final : public block_device, private crypto_ll_ops {
         return make_error(EOPNOTSUPP); // there is no slot that could be asked for
     }
     std::error_code keyslot_evict(env& e, const key_request* key, keyslot_index) noexcept override;
+    std::error_code start_using_key(env& e, const key_request& key) override;
 
     const queue_limits limits_;
     std::vector<block_device*> lowers_; // each once
@@ -303,6 +304,13 @@ std::error_code linear_device::keyslot_evict(env& e, const key_request* key, key
             first_error = error;
     }
     return first_error;
+}
+
+std::error_code linear_device::start_using_key(env& e, const key_request& key) {
+    for (block_device* lower : lowers_)
+        if (const std::error_code error = blkcrypto::start_using_key(e, *lower, nullptr, key))
+            return error;
+    return {};
 }
 
 std::string linear_device::describe() const {

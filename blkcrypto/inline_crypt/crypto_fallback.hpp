@@ -34,9 +34,8 @@ class crypto_fallback {
     /// blk_crypto_fallback_evict_key(). EBUSY if bios still use it.
     std::error_code evict_key(env& e, const key_request& key) noexcept { return tfms_->evict(e, key); }
 
-    bool supports(const crypto_config& config) const noexcept {
-        return tfms_->capabilities().supports(config);
-    }
+    const crypto_capabilities& capabilities() const noexcept { return tfms_->capabilities(); }
+    bool supports(const crypto_config& config) const noexcept { return capabilities().supports(config); }
     tfm_source& tfms() noexcept { return *tfms_; }
     const fallback_options& options() const noexcept { return options_; }
 

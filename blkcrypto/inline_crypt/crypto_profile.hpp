@@ -31,6 +31,9 @@ class crypto_ll_ops {
     /// for an engine without slots. `e` is the caller's.
     virtual std::error_code keyslot_evict(env& e, const key_request* key, keyslot_index slot) noexcept = 0;
 
+    /// A key is about to be used on the device: for an owner that stands on others, who may have to prepare.
+    virtual std::error_code start_using_key(env&, const key_request&) { return {}; }
+
     /// The engine was reset: no slot holds a key any more, whatever was programmed. What should be there is
     /// programmed next. For owners whose slots do not lose their keys by themselves.
     virtual void keyslots_lost() noexcept {}
@@ -60,6 +63,9 @@ class crypto_profile {
 
     const crypto_capabilities& capabilities() const noexcept { return capabilities_; }
     unsigned num_slots() const noexcept { return static_cast<unsigned>(slots_.size()); }
+
+    /// From blk_crypto_start_using_key() on a device that encrypts natively; what the op says.
+    std::error_code start_using_key(env& e, const key_request& key) { return ops_.start_using_key(e, key); }
 
     /// blk_crypto_get_keyslot(). Ready: the key is in the slot and stays until put_keyslot(). Failed:
     /// programming did; the key that was in the slot is forgotten too (the kernel leaves a stale entry

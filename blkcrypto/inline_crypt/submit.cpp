@@ -37,7 +37,7 @@ bool config_supported(const block_device& device, const crypto_fallback* fallbac
 std::error_code start_using_key(env& e, block_device& device, crypto_fallback* fallback,
                                 const key_request& key) {
     if (config_supported_natively(device, key.config()))
-        return {};
+        return device.profile() == nullptr ? std::error_code{} : device.profile()->start_using_key(e, key);
     if (key.config().key_type != crypto_key_type::raw)
         return make_error(EOPNOTSUPP);
     if (fallback == nullptr) {

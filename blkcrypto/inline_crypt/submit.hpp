@@ -25,6 +25,7 @@ bool config_supported(const block_device& device, const crypto_fallback* fallbac
 
 /// blk_crypto_start_using_key(): before the first bio with the key on this device; never in the I/O path.
 /// EOPNOTSUPP: a configuration neither can do. ENOPKG: no fallback, or no implementation of the mode. ENOMEM.
+/// Where the device is a filter it reaches those below.
 std::error_code start_using_key(env& e, block_device& device, crypto_fallback* fallback,
                                 const key_request& key);
 
