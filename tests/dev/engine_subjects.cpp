@@ -5,6 +5,7 @@
 #include "blkcrypto/base/worker_pool.hpp"
 #include "blkcrypto/dev/inline_crypto_device.hpp"
 #include "blkcrypto/dev/memory_device.hpp"
+#include "blkcrypto/dev/range_lock_device.hpp"
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "blkcrypto/inline_crypt/submit.hpp"
 #include "tests/dev/conformance.hpp"
@@ -146,6 +147,15 @@ std::unique_ptr<block_device> make_half_native(sector capacity) {
     return std::make_unique<keyed_device>(make_linear_of_two(capacity, make_lower), true);
 }
 
+std::unique_ptr<block_device> make_keyed_range_locked(sector capacity) {
+    device_list lowers;
+    lowers.push_back(make_engine(capacity));
+    const auto e = *thread_env::make();
+    auto top = *make_range_lock_device(*lowers.front(), nullptr, *e);
+    return std::make_unique<keyed_device>(std::make_unique<owning_device>(std::move(lowers), std::move(top)),
+                                          false);
+}
+
 std::unique_ptr<block_device> make_keyed_fallback(sector capacity) {
     return std::make_unique<keyed_device>(*make_memory_device(capacity), true);
 }
@@ -159,6 +169,7 @@ subject_list subjects() {
              {"fallback over memory, encrypted", true, make_keyed_fallback},
              {"linear over engines, encrypted", true, make_keyed_linear},
              {"stripes over engines, encrypted", true, make_keyed_stripes},
+             {"range locks on an engine, encrypted", true, make_keyed_range_locked},
              {"fallback over linear over an engine and memory, encrypted", true, make_half_native}}};
 }
 

@@ -4,8 +4,10 @@
 #include "blkcrypto/dev/image_device.hpp"
 #include "blkcrypto/dev/memory_device.hpp"
 #include "blkcrypto/dev/null_device.hpp"
+#include "blkcrypto/dev/range_lock_device.hpp"
 #include "tests/dev/conformance.hpp"
 #include "tests/dev/linear_layouts.hpp"
+#include "tests/dev/owning_device.hpp"
 #include "tests/dev/temporary_image.hpp"
 #include "tests/support/simulated_device.hpp"
 #include "tests/support/simulated_env.hpp"
@@ -40,6 +42,14 @@ std::unique_ptr<block_device> make_shuffled(sector capacity) {
     return std::make_unique<simulated_device>(capacity, completion_order::shuffled, test_seed());
 }
 
+std::unique_ptr<block_device> make_range_locked(std::unique_ptr<block_device> lower) {
+    simulated_env e(test_seed());
+    auto top = *make_range_lock_device(*lower, nullptr, e);
+    device_list lowers;
+    lowers.push_back(std::move(lower));
+    return std::make_unique<owning_device>(std::move(lowers), std::move(top));
+}
+
 std::unique_ptr<env> make_simulated_env() {
     return std::make_unique<simulated_env>(test_seed());
 }
@@ -60,6 +70,14 @@ subject_list subjects() {
          [](sector capacity) { return make_linear_out_of_order(capacity, make_memory); }},
         {"linear over memory, stripes", true,
          [](sector capacity) { return make_linear_of_stripes(capacity, make_memory); }},
+        {"range locks on memory", true,
+         [](sector capacity) { return make_range_locked(make_memory(capacity)); }},
+        {"range locks on an image by preadv2", true,
+         [](sector capacity) { return make_range_locked(make_buffered(capacity)); }},
+        {"range locks on simulated, timed", true,
+         [](sector capacity) { return make_range_locked(make_timed(capacity)); }, make_simulated_env},
+        {"range locks on simulated, shuffled", true,
+         [](sector capacity) { return make_range_locked(make_shuffled(capacity)); }, make_simulated_env},
         {"simulated, timed", true, make_timed, make_simulated_env},
         {"simulated, shuffled", true, make_shuffled, make_simulated_env},
         {"linear over simulated, timed", true,
