@@ -82,9 +82,9 @@ blk_status block_queue::check_crypt_ctx(const bio& b) const noexcept {
     }
     if (native_ == nullptr || !native_->supports(b.crypt.key->config()))
         return blk_status::notsupp;
-    if (limits_.cut_data_units || segments_are_whole_units(b, b.crypt.unit_size()))
-        return blk_status::ok;
-    return misaligned_;
+    if (limits_.cut_data_units)
+        return blk_status::ok; // the device looks for itself
+    return segments_are_whole_units(b, b.crypt.unit_size()) ? blk_status::ok : misaligned_;
 }
 
 unsigned block_queue::poll() noexcept {

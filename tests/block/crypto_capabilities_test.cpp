@@ -17,6 +17,20 @@ crypto_capabilities capabilities_of(crypto_mode mode, std::uint32_t unit_sizes, 
 
 } // namespace
 
+TEST_CASE("capabilities unite to what either can do") {
+    crypto_capabilities one, other;
+    one.unit_sizes[mode_index(crypto_mode::aes_256_xts)] = 512 | 4096;
+    one.dun_bytes_max = 8;
+    other.unit_sizes[mode_index(crypto_mode::aes_256_xts)] = 4096 | 65536;
+    other.unit_sizes[mode_index(crypto_mode::adiantum)] = 4096;
+    other.dun_bytes_max = 32;
+    crypto_capabilities both = one;
+    both.unite(other);
+    CHECK(both.unit_sizes[mode_index(crypto_mode::aes_256_xts)] == (512 | 4096 | 65536));
+    CHECK(both.unit_sizes[mode_index(crypto_mode::adiantum)] == 4096);
+    CHECK(both.dun_bytes_max == 32);
+}
+
 TEST_CASE("a configuration is supported if mode and unit size and DUN width and key type are") {
     const auto can = capabilities_of(crypto_mode::aes_256_xts, 512 | 4096, 8);
     CHECK(can.supports({crypto_mode::aes_256_xts, unit_of(4096), 8}));
