@@ -55,7 +55,9 @@ class volume {
     bool has_failed() const noexcept { return has_failed_; }
     std::error_code may_read() const noexcept { return make_error(has_failed_ ? EIO : 0); }
 
-    bool has_changed() const noexcept { return nodes_.changed_count() != 0; }
+    /// A change of anything moves the root. Nodes may be no measure: where a leaf went with its last item,
+    /// none has to be left that was changed.
+    bool has_changed() const noexcept { return tree_.root().block != super_.root.block; }
     /// Makes the state in memory the durable one; a flush where nothing has changed. All data it refers to
     /// has been written. After an error it has failed.
     std::error_code commit();

@@ -134,6 +134,24 @@ TEST_CASE("the tree holds what a map holds, across commits and opening again") {
     }
 }
 
+TEST_CASE("to erase all that a leaf holds is a change to be committed") {
+    // The second of two leaves as full as it gets, so that the first cannot become a part of it.
+    for (std::uint64_t count = 50; count < 100; ++count) {
+        tree_run run(256, test_seed() + 22);
+        for (std::uint64_t n = 0; run.rig.tree().root_level() == 0; ++n)
+            run.insert({item_type::inode, 2 + n, 0}, 64);
+        for (std::uint64_t n = 0; n < count; ++n)
+            run.insert({item_type::extent, 2 + n, 0}, 8);
+        while (run.model.size() > count) {
+            run.commit();
+            run.erase(run.model.begin()->first);
+        }
+        run.commit();
+        run.rig.open();
+        run.commit();
+    }
+}
+
 TEST_CASE("a find reads a node of each level at most, from one item to 200,000") {
     tree_run run(24'000, test_seed() + 30);
     std::uint64_t next_size = 1;
