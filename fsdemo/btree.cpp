@@ -192,15 +192,38 @@ std::error_code btree::insert(const tree_key& key, bytes_view data) {
             continue;
         }
         step& parent = way.steps[way.length - 2];
-        // What comes behind all that is in a full leaf is the next of a sequence, more often than not.
-        if (leaf.slot == leaf.what->count()) {
-            const auto sibling = nodes_.create(0);
-            sibling.what->insert_item(0, key, data);
-            parent.what->insert_child(parent.slot + 1, key, sibling.ref);
-            return {};
-        }
+        if (leaf.slot == leaf.what->count())
+            return insert_behind(parent, key, data);
         split_child(*parent.what, parent.slot, *leaf.what);
     }
+}
+
+// What comes behind all that is in a full leaf is the next of a sequence, more often than not: it begins a
+// leaf of its own. Unless there is little in the next one, or a descending sequence would give one to each
+// item.
+std::error_code btree::insert_behind(step& parent, const tree_key& key, bytes_view data) {
+    const unsigned next_slot = parent.slot + 1;
+    if (next_slot < parent.what->count()) {
+        const node_ref ref = parent.what->child(next_slot);
+        const auto next = nodes_.get(ref, 0);
+        if (!next)
+            return next.error();
+        if (const std::error_code error = check_bounds(*parent.what, next_slot, **next, ref))
+            return error;
+        if ((*next)->used_bytes() < thin_bytes) {
+            const auto changed = nodes_.change(ref, 0);
+            if (!changed)
+                return changed.error();
+            changed->what->insert_item(0, key, data);
+            parent.what->set_child(next_slot, changed->ref);
+            parent.what->set_key(next_slot, key);
+            return {};
+        }
+    }
+    const auto sibling = nodes_.create(0);
+    sibling.what->insert_item(0, key, data);
+    parent.what->insert_child(next_slot, key, sibling.ref);
+    return {};
 }
 
 std::error_code btree::update(const tree_key& key, bytes_view data) {

@@ -62,6 +62,7 @@ class btree {
     std::error_code go_beside(path& way, int direction);
     std::error_code grow_root();
     void split_child(node& parent, unsigned slot, node& child);
+    std::error_code insert_behind(step& parent, const tree_key& key, bytes_view data);
     std::error_code thin_out(path& way);
     std::error_code merge_with_sibling(step& parent, unsigned level);
     std::error_code shrink_root();

@@ -134,6 +134,23 @@ TEST_CASE("the tree holds what a map holds, across commits and opening again") {
     }
 }
 
+TEST_CASE("descending keys between two leaves share leaves") {
+    tree_run run(8192, test_seed() + 20);
+    std::vector<std::uint64_t> numbers(2000);
+    std::iota(numbers.begin(), numbers.end(), 0);
+    shuffle(numbers, run.random);
+    for (const std::uint64_t n : numbers)
+        run.insert({item_type::dir_entry, 7, 1000 * n}, item_bytes_max);
+    run.commit();
+    const std::size_t leaves_before = run.rig.walk().leaves;
+    for (const std::uint64_t n : numbers)
+        for (std::uint64_t i = 10; i != 0; --i)
+            run.insert({item_type::dir_entry, 7, 1000 * n + i}, 8);
+    run.commit();
+    // They fill 143 leaves.
+    CHECK(run.rig.walk().leaves <= leaves_before + 300);
+}
+
 TEST_CASE("to erase all that a leaf holds is a change to be committed") {
     // The second of two leaves as full as it gets, so that the first cannot become a part of it.
     for (std::uint64_t count = 50; count < 100; ++count) {
