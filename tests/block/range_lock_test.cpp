@@ -235,9 +235,9 @@ TEST_CASE("random sequences grant what a naive model grants, at the same step an
             holds.push_back(std::make_unique<modelled_hold>(r.env));
             holds.back()->hold.order = &granted;
         }
-        for (int step = 0; step < 20000; ++step) {
+        for (int step = 0; step < 20000 || !r.ranges.is_idle(r.env); ++step) {
             modelled_hold& chosen = *holds[random.below(holds.size())];
-            if (chosen.state == modelled_hold::idle) {
+            if (chosen.state == modelled_hold::idle && step < 20000) {
                 set_random_range(chosen.hold, random, span);
                 model.ask(chosen.hold);
                 const bool is_tried = random.below(4) == 0;
