@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Where a filesystem's encrypted bios go, and where its keys are started and evicted: the device it lies on,
-// and the fallback if there is one. Both outlive the filesystem, as the env does, on whose thread it runs.
+// and the fallback if there is one. Both outlive the filesystem, as the envs do, on whose thread it runs.
 
 #include "blkcrypto/inline_crypt/submit.hpp"
 
@@ -10,7 +10,8 @@ namespace blkcrypto::fsdemo {
 struct crypto_door {
     env& environment;
     block_device& device;
-    crypto_fallback* fallback = nullptr;
+    crypto_fallback* fallback; // null: none
+    env& metadata_environment; // of the same thread, for the filesystem alone: metadata_io.hpp says why
 };
 
 } // namespace blkcrypto::fsdemo

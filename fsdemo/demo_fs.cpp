@@ -54,7 +54,7 @@ demo_fs::demo_fs(const crypto_door& door, std::unique_ptr<volume> metadata)
 result<std::unique_ptr<demo_fs>> demo_fs::mount(const crypto_door& door, const fs_options& options,
                                                 std::string& why) {
     return or_no_memory([&]() -> result<std::unique_ptr<demo_fs>> {
-        auto metadata = volume::open(door.device, door.environment,
+        auto metadata = volume::open(door.device, door.metadata_environment,
                                      {.read_only = options.read_only, .nodes_max = options.nodes_max}, why);
         if (!metadata)
             return metadata.error();

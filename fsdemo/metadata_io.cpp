@@ -25,9 +25,7 @@ std::error_code metadata_io::finish(request& r) noexcept {
     return make_error(error == EAGAIN ? EIO : error); // EAGAIN is node_store's word
 }
 
-// What others have due on this thread waits until a call is done.
 std::error_code metadata_io::read(block_number block, block_bytes_span into) noexcept {
-    const due_aside others(queue_->environment());
     request& r = requests_.front();
     start(r, bio_op::read, block, into.data());
     queue_->submit(r.io);
@@ -36,7 +34,6 @@ std::error_code metadata_io::read(block_number block, block_bytes_span into) noe
 
 // A bio that writes does not change its memory: the const of the blocks ends here.
 std::error_code metadata_io::write(std::span<const block_write> writes) noexcept {
-    const due_aside others(queue_->environment());
     std::error_code first_error;
     const auto note = [&first_error](std::error_code error) {
         if (!first_error)
@@ -55,7 +52,6 @@ std::error_code metadata_io::write(std::span<const block_write> writes) noexcept
 }
 
 std::error_code metadata_io::flush() noexcept {
-    const due_aside others(queue_->environment());
     request& r = requests_.front();
     r.io.prepare(bio_op::flush, {0}, {}, r);
     r.is_done = false;
@@ -64,7 +60,6 @@ std::error_code metadata_io::flush() noexcept {
 }
 
 std::error_code metadata_io::write_fua(const block_write& write) noexcept {
-    const due_aside others(queue_->environment());
     request& r = requests_.front();
     start(r, bio_op::write, write.block, const_cast<std::byte*>(write.from.data()));
     r.io.fua = true;

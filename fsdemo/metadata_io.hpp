@@ -21,7 +21,8 @@ struct block_write {
 
 class metadata_io {
   public:
-    /// Opens a queue of the device, which outlives it, as `e` does. Errors of make_queue().
+    /// Opens a queue of the device, which outlives it, as `e` does, which nothing else waits in. Errors of
+    /// make_queue().
     static result<std::unique_ptr<metadata_io>> make(block_device& device, env& e);
 
     std::error_code read(block_number block, block_bytes_span into) noexcept;

@@ -239,7 +239,6 @@ class env : public executor {
     virtual void do_sleep() noexcept = 0;
 
     friend class io_context_scope;
-    friend class due_aside;
     env_hooks* hooks_;
     io_context context_ = io_context::kernel;
     unsigned due_ = 0;
@@ -259,20 +258,6 @@ class io_context_scope {
   private:
     env& env_;
     io_context saved_;
-};
-
-/// For whoever waits for one queue alone and polls no other meanwhile: for a scope, what the thread's other
-/// queues have due does not keep it from sleeping.
-class due_aside {
-  public:
-    explicit due_aside(env& e) noexcept : env_(e), saved_(e.due_) { e.due_ = 0; }
-    ~due_aside() { env_.due_ += saved_; }
-    due_aside(const due_aside&) = delete;
-    due_aside& operator=(const due_aside&) = delete;
-
-  private:
-    env& env_;
-    const unsigned saved_;
 };
 
 /// Scoped ownership of a mutex, seen by the hooks.

@@ -23,7 +23,7 @@ std::error_code do_io(demo_fs& fs, waited_io& w) {
 } // namespace
 
 fs_stack::fs_stack(simulated_env& e, block_device& medium, crypt_path path)
-    : env_(e), medium_(medium), worker_(e, test_seed(), 5000) {
+    : env_(e), metadata_env_(test_seed()), medium_(medium), worker_(e, test_seed(), 5000) {
     if (path == crypt_path::inline_engine) {
         engine_profile profile = *find_engine_profile("generic");
         profile.keyslots = keyslots;

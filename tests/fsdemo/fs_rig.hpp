@@ -19,10 +19,13 @@ enum class crypt_path { fallback, inline_engine };
 class fs_stack {
   public:
     fs_stack(simulated_env& e, block_device& medium, crypt_path path);
-    fsdemo::crypto_door door() { return {env_, engine_ ? *engine_ : medium_, fallback_.get()}; }
+    fsdemo::crypto_door door() {
+        return {env_, engine_ ? *engine_ : medium_, fallback_.get(), metadata_env_};
+    }
 
   private:
     simulated_env& env_;
+    simulated_env metadata_env_;
     block_device& medium_;
     simulated_executor worker_;
     std::unique_ptr<inline_crypto_device> engine_;
@@ -39,7 +42,7 @@ fsdemo::encryption_policy policy_under(const fsdemo::key_identifier& key, fsdemo
 inline constexpr fsdemo::filesystem_uuid test_uuid{std::byte{0x30}, std::byte{0x31}};
 
 /// A file_io that is waited for.
-struct waited_io final : fsdemo::file_io_end {
+struct waited_io : fsdemo::file_io_end {
     void end_io(fsdemo::file_io&) noexcept override { ++ends; }
     fsdemo::file_io io;
     int ends = 0;
