@@ -274,24 +274,41 @@ std::error_code btree::thin_out(path& way) {
     return shrink_root();
 }
 
+// With the one before it, else with the one behind it: where only one side is tried, items taken away from
+// that side on leave a little in every node.
 std::error_code btree::merge_with_sibling(step& parent, unsigned level) {
+    const unsigned slot = parent.slot;
+    const unsigned count = parent.what->count();
+    std::error_code error;
+    if (slot != 0)
+        error = merge(parent, slot - 1, level);
+    if (!error && slot + 1 < count && parent.what->count() == count)
+        error = merge(parent, slot, level);
+    return error;
+}
+
+// The child and the one behind it become one, if they fit.
+std::error_code btree::merge(step& parent, unsigned left_slot, unsigned level) {
     node& above = *parent.what;
-    if (above.count() < 2)
-        return {};
-    const unsigned left_slot = parent.slot == 0 ? 0 : parent.slot - 1;
-    const auto left_read = nodes_.get(above.child(left_slot), level);
+    const node_ref left_ref = above.child(left_slot);
+    const node_ref right_ref = above.child(left_slot + 1);
+    const auto left_read = nodes_.get(left_ref, level);
     if (!left_read)
         return left_read.error();
-    const auto right_read = nodes_.get(above.child(left_slot + 1), level);
+    if (const std::error_code error = check_bounds(above, left_slot, **left_read, left_ref))
+        return error;
+    const auto right_read = nodes_.get(right_ref, level);
     if (!right_read)
         return right_read.error();
+    if (const std::error_code error = check_bounds(above, left_slot + 1, **right_read, right_ref))
+        return error;
     if ((*left_read)->used_bytes() + (*right_read)->used_bytes() > block_bytes - node::header_bytes)
         return {};
-    const auto left = nodes_.change(above.child(left_slot), level);
+    const auto left = nodes_.change(left_ref, level);
     if (!left)
         return left.error();
     above.set_child(left_slot, left->ref);
-    const auto right = nodes_.change(above.child(left_slot + 1), level);
+    const auto right = nodes_.change(right_ref, level);
     if (!right)
         return right.error();
     right->what->move_tail(0, *left->what);

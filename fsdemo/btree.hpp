@@ -65,6 +65,7 @@ class btree {
     std::error_code insert_behind(step& parent, const tree_key& key, bytes_view data);
     std::error_code thin_out(path& way);
     std::error_code merge_with_sibling(step& parent, unsigned level);
+    std::error_code merge(step& parent, unsigned left_slot, unsigned level);
     std::error_code shrink_root();
 
     node_store& nodes_;

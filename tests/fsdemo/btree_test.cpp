@@ -134,6 +134,32 @@ TEST_CASE("the tree holds what a map holds, across commits and opening again") {
     }
 }
 
+TEST_CASE("items can be taken away in any order, and their nodes with them") {
+    for (const int order : {0, 1, 2}) {
+        CAPTURE(order);
+        tree_run run(4096, test_seed() + 10);
+        std::vector<std::uint64_t> numbers(10'000);
+        std::iota(numbers.begin(), numbers.end(), 0);
+        shuffle(numbers, run.random);
+        for (const std::uint64_t n : numbers)
+            run.insert({item_type::dir_entry, 7, n}, 60);
+        run.commit();
+        if (order < 2)
+            std::ranges::sort(numbers);
+        if (order == 1)
+            std::ranges::reverse(numbers);
+        for (const std::uint64_t n : numbers) {
+            if (n % 100 != 0)
+                run.erase({item_type::dir_entry, 7, n});
+            if (run.random.below(500) == 0)
+                run.commit();
+        }
+        run.commit();
+        // The 100 items that are left fill two leaves.
+        CHECK(run.rig.walk().leaves <= 8);
+    }
+}
+
 TEST_CASE("descending keys between two leaves share leaves") {
     tree_run run(8192, test_seed() + 20);
     std::vector<std::uint64_t> numbers(2000);
