@@ -24,10 +24,6 @@ result<node*> node_store::get(const node_ref& ref, unsigned level) {
             clean_.splice(clean_.begin(), clean_, at);
         return at->what.get();
     }
-    if (ref.block < superblock_count || ref.block >= blocks_) {
-        set_trouble("the tree leads to block " + std::to_string(ref.block) + ", which is not on the image");
-        return make_error(EUCLEAN);
-    }
     if (!may_wait_) {
         missing_ = {ref, level};
         return make_error(EAGAIN);
@@ -44,11 +40,24 @@ result<node*> node_store::get(const node_ref& ref, unsigned level) {
 }
 
 std::error_code node_store::check(const node_ref& ref, unsigned level, const node& what) {
-    const std::string_view why = what.check(ref, level, uuid_);
+    std::string_view why = what.check(ref, level, uuid_);
+    if (why.empty() && !are_children_possible(what))
+        why = "leads to what is no node of the image";
     if (why.empty())
         return {};
     set_trouble("block " + std::to_string(ref.block) + " " + std::string(why));
     return make_error(EUCLEAN);
+}
+
+// No other number ever gets into the tree, so none there is taken for that of a node in memory.
+bool node_store::are_children_possible(const node& parent) const noexcept {
+    for (unsigned slot = 0; !parent.is_leaf() && slot < parent.count(); ++slot) {
+        const node_ref child = parent.child(slot);
+        if (child.block < superblock_count || child.block >= blocks_ ||
+            child.generation > parent.generation())
+            return false;
+    }
+    return true;
 }
 
 std::error_code node_store::add(const missing_node& which, const node& read) {
@@ -56,7 +65,6 @@ std::error_code node_store::add(const missing_node& which, const node& read) {
         return {};
     if (const std::error_code error = check(which.ref, which.level, read))
         return error;
-    ++reads_;
     auto memory = take_memory();
     *memory = read;
     keep(which.ref, std::move(memory));

@@ -90,6 +90,7 @@ class node_store {
     static bool is_virtual(const node_ref& ref) noexcept { return (ref.block & virtual_bit) != 0; }
 
     std::error_code check(const node_ref& ref, unsigned level, const node& what);
+    bool are_children_possible(const node& parent) const noexcept;
     node* keep(const node_ref& ref, std::unique_ptr<node> what);
     std::unique_ptr<node> take_memory();
     void patch_children(node& parent, std::uint64_t generation) const noexcept;
