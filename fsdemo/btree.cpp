@@ -13,10 +13,15 @@ constexpr std::size_t thin_bytes = (block_bytes - node::header_bytes) / 3;
 
 // --- ways down ---
 
-std::error_code btree::check_bounds(const node& parent, unsigned slot, const node& child,
+std::optional<tree_key> btree::end_of_child(const step& parent, unsigned slot) noexcept {
+    return slot + 1 < parent.what->count() ? parent.what->key(slot + 1) : parent.end;
+}
+
+std::error_code btree::check_bounds(const step& parent, unsigned slot, const node& child,
                                     const node_ref& ref) {
-    if (child.count() == 0 || child.key(0) < parent.key(slot) ||
-        (slot + 1 < parent.count() && child.key(child.count() - 1) >= parent.key(slot + 1))) {
+    const auto end = end_of_child(parent, slot);
+    if (child.count() == 0 || child.key(0) < parent.what->key(slot) ||
+        (end && child.key(child.count() - 1) >= *end)) {
         nodes_.set_trouble("block " + std::to_string(ref.block) + " has keys its parent does not lead to");
         return make_error(EUCLEAN);
     }
@@ -31,13 +36,15 @@ std::error_code btree::descend(const tree_key& key, path& way) {
         if (!found)
             return found.error();
         node* const here = *found;
+        std::optional<tree_key> end;
         if (way.length != 0) {
             const step& parent = way.leaf();
-            if (const std::error_code error = check_bounds(*parent.what, parent.slot, *here, ref))
+            if (const std::error_code error = check_bounds(parent, parent.slot, *here, ref))
                 return error;
+            end = end_of_child(parent, parent.slot);
         }
         const unsigned slot = level == 0 ? here->lower_bound(key) : here->slot_towards(key);
-        way.steps[way.length++] = {ref, here, slot};
+        way.steps[way.length++] = {ref, here, slot, end};
         if (level == 0)
             return {};
         ref = here->child(slot);
@@ -56,7 +63,7 @@ std::error_code btree::descend_changing(const tree_key& key, path& way) {
         return descend_changing(key, way);
     }
     way.length = 0;
-    way.steps[way.length++] = {root_, top->what, 0};
+    way.steps[way.length++] = {root_, top->what, 0, {}};
     for (unsigned level = root_level_; level != 0; --level) {
         step& parent = way.leaf();
         parent.slot = parent.what->slot_towards(key);
@@ -64,7 +71,7 @@ std::error_code btree::descend_changing(const tree_key& key, path& way) {
         const auto child = nodes_.change(old, level - 1);
         if (!child)
             return child.error();
-        const std::error_code error = check_bounds(*parent.what, parent.slot, *child->what, old);
+        const std::error_code error = check_bounds(parent, parent.slot, *child->what, old);
         parent.what->set_child(parent.slot, child->ref);
         if (error)
             return error;
@@ -75,7 +82,7 @@ std::error_code btree::descend_changing(const tree_key& key, path& way) {
             ++level; // once more from the same parent
             continue;
         }
-        way.steps[way.length++] = {child->ref, child->what, 0};
+        way.steps[way.length++] = {child->ref, child->what, 0, end_of_child(parent, parent.slot)};
     }
     way.leaf().slot = way.leaf().what->lower_bound(key);
     return {};
@@ -100,9 +107,10 @@ std::error_code btree::go_beside(path& way, int direction) {
         const auto found = nodes_.get(ref, parent.what->level() - 1);
         if (!found)
             return found.error();
-        if (const std::error_code error = check_bounds(*parent.what, parent.slot, **found, ref))
+        if (const std::error_code error = check_bounds(parent, parent.slot, **found, ref))
             return error;
-        way.steps[way.length++] = {ref, *found, direction < 0 ? (*found)->count() - 1 : 0};
+        way.steps[way.length++] = {ref, *found, direction < 0 ? (*found)->count() - 1 : 0,
+                                   end_of_child(parent, parent.slot)};
     }
     return {};
 }
@@ -208,7 +216,7 @@ std::error_code btree::insert_behind(step& parent, const tree_key& key, bytes_vi
         const auto next = nodes_.get(ref, 0);
         if (!next)
             return next.error();
-        if (const std::error_code error = check_bounds(*parent.what, next_slot, **next, ref))
+        if (const std::error_code error = check_bounds(parent, next_slot, **next, ref))
             return error;
         if ((*next)->used_bytes() < thin_bytes) {
             const auto changed = nodes_.change(ref, 0);
@@ -295,12 +303,12 @@ std::error_code btree::merge(step& parent, unsigned left_slot, unsigned level) {
     const auto left_read = nodes_.get(left_ref, level);
     if (!left_read)
         return left_read.error();
-    if (const std::error_code error = check_bounds(above, left_slot, **left_read, left_ref))
+    if (const std::error_code error = check_bounds(parent, left_slot, **left_read, left_ref))
         return error;
     const auto right_read = nodes_.get(right_ref, level);
     if (!right_read)
         return right_read.error();
-    if (const std::error_code error = check_bounds(above, left_slot + 1, **right_read, right_ref))
+    if (const std::error_code error = check_bounds(parent, left_slot + 1, **right_read, right_ref))
         return error;
     if ((*left_read)->used_bytes() + (*right_read)->used_bytes() > block_bytes - node::header_bytes)
         return {};

@@ -45,7 +45,8 @@ class btree {
     struct step {
         node_ref ref;
         node* what;
-        unsigned slot; // of an inner node: where the path goes on. Of a leaf: lower_bound
+        unsigned slot;               // of an inner node: where the path goes on. Of a leaf: lower_bound
+        std::optional<tree_key> end; // all keys in it and below are less; none: there is no bound
     };
     /// From the root, which is first, to a leaf.
     struct path {
@@ -57,7 +58,8 @@ class btree {
 
     std::error_code descend(const tree_key& key, path& way);
     std::error_code descend_changing(const tree_key& key, path& way);
-    std::error_code check_bounds(const node& parent, unsigned slot, const node& child, const node_ref& ref);
+    static std::optional<tree_key> end_of_child(const step& parent, unsigned slot) noexcept;
+    std::error_code check_bounds(const step& parent, unsigned slot, const node& child, const node_ref& ref);
     /// To the neighbouring leaf: -1 the one before, +1 the one behind. The path is empty if there is none.
     std::error_code go_beside(path& way, int direction);
     std::error_code grow_root();
