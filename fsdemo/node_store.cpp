@@ -25,7 +25,7 @@ result<node*> node_store::get(const node_ref& ref, unsigned level) {
         return at->what.get();
     }
     if (!may_wait_) {
-        missing_ = {ref, level};
+        missing_ = {ref, level, settled_};
         return make_error(EAGAIN);
     }
     auto memory = take_memory();
@@ -61,7 +61,7 @@ bool node_store::are_children_possible(const node& parent) const noexcept {
 }
 
 std::error_code node_store::add(const missing_node& which, const node& read) {
-    if (index_.contains(which.ref.block))
+    if (which.settled != settled_ || index_.contains(which.ref.block))
         return {};
     if (const std::error_code error = check(which.ref, which.level, read))
         return error;
@@ -163,14 +163,25 @@ std::error_code node_store::write_changed(std::uint64_t generation) {
     return io_.write(writes);
 }
 
+// What was read into it late, of a node that was not in the tree any more: add().
+void node_store::forget(block_number block) noexcept {
+    const auto known = index_.find(block);
+    if (known == index_.end())
+        return;
+    clean_.erase(known->second);
+    index_.erase(known);
+}
+
 void node_store::settle(std::uint64_t generation) {
     for (entry& e : changed_) {
         index_.erase(e.ref.block);
+        forget(e.target);
         e.ref = {e.target, generation};
         e.target = 0;
     }
     for (auto at = changed_.begin(); at != changed_.end(); ++at)
         index_.emplace(at->ref.block, at);
+    ++settled_;
     clean_.splice(clean_.begin(), changed_);
     while (clean_.size() > std::max(clean_max_, nodes_in_use_max)) {
         index_.erase(clean_.back().ref.block);

@@ -69,10 +69,11 @@ class node_store {
     struct missing_node {
         node_ref ref;
         unsigned level = 0;
+        std::uint64_t settled = 0; // states that had been settled when it was missed
     };
     /// What the last EAGAIN was about.
     const missing_node& missing() const noexcept { return missing_; }
-    /// Somebody has read it. EUCLEAN.
+    /// Somebody has read it. Nothing is kept if there was a commit since: it may have been replaced. EUCLEAN.
     std::error_code add(const missing_node& which, const node& read);
 
     const std::string& trouble() const noexcept { return trouble_; }
@@ -91,6 +92,7 @@ class node_store {
 
     std::error_code check(const node_ref& ref, unsigned level, const node& what);
     bool are_children_possible(const node& parent) const noexcept;
+    void forget(block_number block) noexcept;
     node* keep(const node_ref& ref, std::unique_ptr<node> what);
     std::unique_ptr<node> take_memory();
     void patch_children(node& parent, std::uint64_t generation) const noexcept;
@@ -109,6 +111,7 @@ class node_store {
     missing_node missing_;
     std::string trouble_;
     std::uint64_t reads_ = 0;
+    std::uint64_t settled_ = 0;
 };
 
 } // namespace blkcrypto::fsdemo
