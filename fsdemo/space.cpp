@@ -29,13 +29,16 @@ result<block_run> space::take(std::uint64_t wanted) {
     return run;
 }
 
-// free_blocks_ stays: what is open can still be taken.
+// free_blocks_ stays: what is open can still be taken. There is nothing open now, so all that can be is
+// listed.
 result<block_run> space::take_from_tree(std::uint64_t wanted) {
     block_run item;
     const auto found = find_run(wanted, item);
     if (!found)
         return found.error();
     const block_run run{found->first, std::min(found->count, wanted)};
+    if (run.count > free_blocks_)
+        return make_error(EUCLEAN);
     if (const std::error_code error = cut_out(item, run))
         return error;
     cursor_ = run.end();
@@ -51,8 +54,7 @@ result<block_run> space::find_run(std::uint64_t wanted, block_run& item) {
         const auto found = tree_.at_or_after(free_key(at));
         if (!found)
             return found.error();
-        if (!*found || (*found)->key.type != item_type::free ||
-            (has_wrapped && looked_at > items_looked_at_max)) {
+        if (!*found || (*found)->key.type != item_type::free) {
             if (has_wrapped)
                 break;
             has_wrapped = true;
