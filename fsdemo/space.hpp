@@ -37,6 +37,8 @@ class space {
     std::uint64_t free_blocks() const noexcept { return free_blocks_; }
     /// What will be free with the next commit.
     std::uint64_t retired_blocks() const noexcept { return retired_count_; }
+    /// The runs it is in, at most.
+    std::uint64_t retired_pieces() const noexcept { return retired_.size(); }
 
     // --- the steps of a commit ---
 

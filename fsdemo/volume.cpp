@@ -9,6 +9,9 @@ namespace {
 
 constexpr int rounds_max = 1000; // of placing nodes; a few are enough
 
+// Of 139: a leaf is a third full, or between two that are.
+constexpr std::uint64_t free_items_in_leaf_min = 139 / 6;
+
 constexpr std::uint64_t blocks_of(const block_device& device) {
     return std::min(to_bytes(device.capacity()).value >> block_bits, blocks_max);
 }
@@ -118,9 +121,16 @@ std::error_code volume::bad_item(const tree_key& key) {
 
 // --- changing ---
 
-// Nodes that were changed need blocks, so may a few more that list what is free.
+// Nodes that were changed need blocks. So do those that list what becomes free, the old blocks of changed
+// nodes among it: each piece may belong into a leaf that has not been changed yet, of which there are no more
+// than the free blocks there are make items for, and all of them together fill leaves. What is above these,
+// and the next step on the tree, is little.
 std::uint64_t volume::commit_needs() const noexcept {
-    return nodes_.changed_count() + 4 * (tree_.root_level() + 2);
+    const std::uint64_t changed = nodes_.changed_count();
+    const std::uint64_t pieces = changed + space_.retired_pieces();
+    const std::uint64_t leaves_there = space_.free_blocks() / free_items_in_leaf_min + 1;
+    const std::uint64_t listing = std::min(pieces, leaves_there) + pieces / free_items_in_leaf_min + 1;
+    return changed + listing + listing / 16 + 4 * (tree_.root_level() + 2);
 }
 
 std::error_code volume::may_change(room_for what, std::uint64_t data_blocks) const noexcept {
