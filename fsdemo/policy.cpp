@@ -22,12 +22,12 @@ constexpr fscrypt_mode no_mode{};
 constexpr std::array modes{
     mode_row{fscrypt_mode::aes_256_xts, "aes-256-xts", crypto_mode::aes_256_xts, 16,
              fscrypt_mode::aes_256_cts},
-    mode_row{fscrypt_mode::aes_256_cts, "aes-256-cbc-cts", crypto_mode::invalid, 16, no_mode},
+    mode_row{fscrypt_mode::aes_256_cts, "aes-256-cts", crypto_mode::invalid, 16, no_mode},
     mode_row{fscrypt_mode::aes_128_cbc, "aes-128-cbc-essiv", crypto_mode::aes_128_cbc_essiv, 16,
              fscrypt_mode::aes_128_cts},
-    mode_row{fscrypt_mode::aes_128_cts, "aes-128-cbc-cts", crypto_mode::invalid, 16, no_mode},
+    mode_row{fscrypt_mode::aes_128_cts, "aes-128-cts", crypto_mode::invalid, 16, no_mode},
     mode_row{fscrypt_mode::sm4_xts, "sm4-xts", crypto_mode::sm4_xts, 16, fscrypt_mode::sm4_cts},
-    mode_row{fscrypt_mode::sm4_cts, "sm4-cbc-cts", crypto_mode::invalid, 16, no_mode},
+    mode_row{fscrypt_mode::sm4_cts, "sm4-cts", crypto_mode::invalid, 16, no_mode},
     mode_row{fscrypt_mode::adiantum, "adiantum", crypto_mode::adiantum, 32, fscrypt_mode::adiantum},
     mode_row{fscrypt_mode::aes_256_hctr2, "aes-256-hctr2", crypto_mode::invalid, 32, no_mode},
 };
