@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Text of what a filesystem names: identifiers, nonces and UUIDs as lower-case hexadecimal without dashes,
+// file names with nothing in them that a terminal would obey.
+
+#include "blkcrypto/base/bytes.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace blkcrypto::fsdemo::tools {
+
+std::string to_hex(bytes_view bytes);
+
+/// Of either case, whole bytes. program_error, exit code 2, that names `option`.
+std::vector<std::byte> parse_hex(std::string_view option, std::string_view text);
+
+/// parse_hex() into exactly as many bytes as there is room for.
+void parse_hex_into(std::string_view option, std::string_view text, bytes_span into);
+
+/// Control characters, also those of UTF-8, as \xNN, and a backslash as two.
+std::string printable(std::string_view name);
+
+} // namespace blkcrypto::fsdemo::tools

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fsdemo/tools/image_path.hpp"
+
+#include "blkcrypto/tools/cli/program_error.hpp"
+
+#include <cerrno>
+
+namespace blkcrypto::fsdemo::tools {
+
+image_path image_path::parse(std::string_view typed) {
+    if (typed.empty())
+        throw cli::program_error(cli::exit_failed, "path", "it is empty", ENOENT);
+    image_path path;
+    path.text = typed.starts_with('/') ? std::string(typed) : '/' + std::string(typed);
+    const std::size_t last = path.text.find_last_not_of('/');
+    path.names_directory = last + 1 != path.text.size();
+    const std::string_view names = std::string_view(path.text).substr(0, last + 1);
+    const std::size_t slash = names.rfind('/');
+    if (slash != std::string_view::npos) {
+        path.parent = names.substr(0, slash);
+        path.name = names.substr(slash + 1);
+    }
+    return path;
+}
+
+image_path image_path::below(std::string_view inner) const {
+    const bool has_slash = text.ends_with('/');
+    return parse(text + (has_slash ? "" : "/") + std::string(inner));
+}
+
+} // namespace blkcrypto::fsdemo::tools

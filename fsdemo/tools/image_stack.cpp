@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fsdemo/tools/image_stack.hpp"
+
+#include "blkcrypto/dev/inline_crypto_device.hpp"
+#include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
+#include "blkcrypto/tools/cli/choice.hpp"
+#include "blkcrypto/tools/cli/program_error.hpp"
+
+#include <array>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+namespace blkcrypto::fsdemo::tools {
+namespace {
+
+using cli::exit_unusable;
+
+template <typename T>
+T take(result<T> made, std::string_view what) {
+    if (made.has_error())
+        throw cli::file_error(exit_unusable, what, made.error().value());
+    return std::move(*made);
+}
+
+const engine_profile& parse_engine(std::string_view text) {
+    std::vector<std::string_view> names;
+    for (const engine_profile& profile : builtin_engine_profiles())
+        names.push_back(profile.name);
+    return builtin_engine_profiles()[cli::parse_choice("--engine", text, names)];
+}
+
+} // namespace
+
+// Looked at before it is opened: opening a FIFO or a device node can have effects.
+image_lock image_lock::take(const std::string& image, image_use use) {
+    struct stat found {};
+    if (stat(image.c_str(), &found) != 0)
+        throw cli::file_error(exit_unusable, image, errno);
+    if (S_ISDIR(found.st_mode))
+        throw cli::file_error(exit_unusable, image, EISDIR);
+    if (!S_ISREG(found.st_mode) && !S_ISBLK(found.st_mode))
+        throw cli::unusable(image, "neither a regular file nor a block device", ENOTBLK);
+    file_descriptor file(::open(image.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!file)
+        throw cli::file_error(exit_unusable, image, errno);
+    if (flock(file.get(), (use == image_use::write ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            throw cli::unusable(image, "in use by another process", EBUSY);
+        throw cli::file_error(exit_unusable, image, errno);
+    }
+    return image_lock(std::move(file));
+}
+
+void stack_options::add_to(CLI::App& verb) {
+    verb.add_option("--path", path, "fallback (default) or inline: where encryption is done")
+        ->type_name("PATH");
+    verb.add_option("--engine", engine, "of the inline path, built in (default generic)")->type_name("NAME");
+}
+
+std::unique_ptr<image_stack> image_stack::open(const std::string& image, image_use use,
+                                               const stack_options& options) {
+    return open(image, image_lock::take(image, use), use, options);
+}
+
+std::unique_ptr<image_stack> image_stack::open(const std::string& image, image_lock&& lock, image_use use,
+                                               const stack_options& options) {
+    constexpr std::array<std::string_view, 2> paths{"fallback", "inline"};
+    const bool is_inline = cli::parse_choice("--path", options.path, paths) == 1;
+    const engine_profile& profile = parse_engine(options.engine);
+    std::unique_ptr<image_stack> stack(new image_stack(image, std::move(lock)));
+    stack->env_ = take(thread_env::make(), "event loop");
+    stack->file_ = take(make_image_device({.path = image, .read_only = use == image_use::read}), image);
+    if (is_inline)
+        stack->put_engine(profile);
+    else
+        stack->put_fallback();
+    return stack;
+}
+
+void image_stack::put_engine(const engine_profile& profile) {
+    engine_name_ = profile.name;
+    engine_pool_ = take(worker_pool::make(1, "engine"), "engine thread");
+    inline_device_ =
+        take(make_inline_crypto_device(*file_, profile, *env_, {*engine_pool_, 1}), crypted_by());
+}
+
+void image_stack::put_fallback() {
+    auto tfms = take(make_keyslot_tfms(*env_, kernel_7_0.fallback_keyslots, 1), crypted_by());
+    fallback_ = take(crypto_fallback::make(*env_, std::move(tfms), {}), crypted_by());
+}
+
+std::string image_stack::crypted_by() const {
+    return engine_name_.empty() ? "fallback" : fmt::format("engine {}", engine_name_);
+}
+
+} // namespace blkcrypto::fsdemo::tools

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What a filesystem stands on when a program uses it: the image, locked against other processes, the device
+// on it, and the way its encrypted bios take: through an inline engine, or through the fallback. All of it is
+// for the thread that opened it.
+
+#include "blkcrypto/base/thread_env.hpp"
+#include "blkcrypto/base/worker_pool.hpp"
+#include "blkcrypto/dev/engine_profile.hpp"
+#include "blkcrypto/dev/image_device.hpp"
+#include "fsdemo/crypto_door.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace blkcrypto::fsdemo::tools {
+
+/// Those that read share an image, one that writes has it alone.
+enum class image_use : std::uint8_t { read, write };
+
+/// flock(2) on a descriptor of its own; gone with the process, however it ends.
+class image_lock {
+  public:
+    /// program_error, exit code 2: no regular file or block device, in use by another process (EBUSY).
+    static image_lock take(const std::string& image, image_use use);
+
+  private:
+    explicit image_lock(file_descriptor&& file) noexcept : file_(std::move(file)) {}
+    file_descriptor file_;
+};
+
+/// --path and --engine.
+struct stack_options {
+    std::string path = "fallback";
+    std::string engine = "generic";
+
+    void add_to(CLI::App& verb);
+};
+
+class image_stack {
+  public:
+    /// program_error, exit code 2.
+    static std::unique_ptr<image_stack> open(const std::string& image, image_use use,
+                                             const stack_options& options = {});
+    /// With a lock that is held.
+    static std::unique_ptr<image_stack> open(const std::string& image, image_lock&& lock, image_use use,
+                                             const stack_options& options = {});
+
+    const std::string& image() const noexcept { return image_; }
+    env& environment() noexcept { return *env_; }
+    block_device& device() noexcept { return inline_device_ ? *inline_device_ : *file_; }
+    crypto_door door() noexcept { return {*env_, device(), fallback_.get()}; }
+    /// What crypts, for messages: "engine ufs-std", "fallback".
+    std::string crypted_by() const;
+
+  private:
+    image_stack(const std::string& image, image_lock&& lock) : image_(image), lock_(std::move(lock)) {}
+    void put_engine(const engine_profile& profile);
+    void put_fallback();
+
+    const std::string image_;
+    image_lock lock_;
+    std::unique_ptr<thread_env> env_;
+    std::unique_ptr<worker_pool> engine_pool_;
+    std::unique_ptr<image_device> file_;
+    std::unique_ptr<block_device> inline_device_; // null: the fallback path
+    std::unique_ptr<crypto_fallback> fallback_;   // null: the inline path
+    std::string engine_name_;
+};
+
+} // namespace blkcrypto::fsdemo::tools
