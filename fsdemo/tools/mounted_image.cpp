@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fsdemo/tools/mounted_image.hpp"
 
+#include "blkcrypto/cipher/skcipher.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 #include "fsdemo/tools/hex.hpp"
 
@@ -166,6 +167,8 @@ void mounted_image::check_usable(const image_path& path, const encryption_policy
                                  fmt::format("its master key has {} bytes, {} needs {}", key->size_bytes,
                                              mode->name, mode->security_strength_bytes),
                                  ENOKEY);
+    if (selected_implementation(mode->mode) == nullptr)
+        fail_without_mode(path, policy, make_error(ENOPKG));
     constexpr std::uint8_t some_dun_bytes = 1;
     const crypto_door door = stack_->door();
     if (!config_supported(door.device, door.fallback,
