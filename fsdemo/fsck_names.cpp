@@ -97,10 +97,11 @@ void name_checker::check_name(std::size_t at) {
     }
 }
 
-// Once for each directory that is none.
+// Once for each directory that is none; of the root that is a finding already.
 void name_checker::check_directory(std::size_t at) {
     const found_entry& entry = items_.entries[at];
-    if (at != 0 && items_.entries[at - 1].directory == entry.directory)
+    const bool is_first = at == 0 || items_.entries[at - 1].directory != entry.directory;
+    if (!is_first || entry.directory == root_inode)
         return;
     const found_inode* const directory = items_.find_inode(entry.directory);
     if (directory == nullptr && !items_.missing.has(inode_key(entry.directory)))

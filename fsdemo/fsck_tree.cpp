@@ -47,7 +47,7 @@ class tree_reader {
             if (!wrong.empty()) {
                 findings_.at_block(finding_kind::node, next.ref.block, wrong);
                 items_.missing.add(next.first, next.last);
-                items_.are_nodes_missing |= next.level != 0;
+                items_.are_nodes_missing |= next.level != 0 || !was_read_;
             } else if (next.level != 0) {
                 go_below(next);
             } else {
@@ -70,18 +70,20 @@ class tree_reader {
     finding_list& findings_;
     image_items& items_;
     std::vector<bool> is_node_; // by block
+    bool was_read_ = false;     // the last one was looked for where it may be
     std::vector<expected_node> to_do_;
     const std::unique_ptr<node> here_;
 };
 
 std::string tree_reader::read(const expected_node& expected) {
     const block_number block = expected.ref.block;
+    was_read_ = false;
     const std::string name = "block " + std::to_string(block) + " ";
     if (block < superblock_count || block >= is_node_.size())
         return "the tree leads to block " + std::to_string(block) + ", which is not one for nodes";
     if (is_node_[block])
         return name + "is in the tree twice";
-    is_node_[block] = true;
+    is_node_[block] = was_read_ = true;
     items_.nodes.push_back(block);
     if (const std::error_code error = io_.read(block, here_->bytes()))
         return name + "cannot be read: " + error.message();
