@@ -16,10 +16,11 @@ struct used_run {
     block_number end() const noexcept { return first + blocks; }
 };
 
-std::string name_of_blocks(block_number first, block_number end) {
+/// "block 5 is", "blocks 5 to 9 are"
+std::string blocks_are(block_number first, block_number end) {
     if (end - first == 1)
-        return "block " + std::to_string(first);
-    return "blocks " + std::to_string(first) + " to " + std::to_string(end - 1);
+        return "block " + std::to_string(first) + " is";
+    return "blocks " + std::to_string(first) + " to " + std::to_string(end - 1) + " are";
 }
 
 std::string name_of(const used_run& run) {
@@ -57,15 +58,14 @@ void check_blocks(const image_items& items, const superblock& super, finding_lis
     const auto leaked = [&](block_number first, block_number end) {
         if (is_all_known && first < end)
             findings.at_block(finding_kind::space, first,
-                              name_of_blocks(first, end) +
-                                  " are nothing: not a node, not of an extent, not free");
+                              blocks_are(first, end) + " nothing: not a node, not of an extent, not free");
     };
     used_run furthest; // of those so far, the one that ends last
     for (const used_run& run : all_runs(items)) {
         leaked(furthest.end(), run.first);
         if (run.first < furthest.end())
             findings.at_block(finding_kind::space, run.first,
-                              name_of_blocks(run.first, std::min(run.end(), furthest.end())) + " are " +
+                              blocks_are(run.first, std::min(run.end(), furthest.end())) + " " +
                                   name_of(furthest) + ", and also " + name_of(run));
         else if (run.first == furthest.end() && run.use == block_use::free && furthest.use == block_use::free)
             findings.at_block(finding_kind::space, run.first,

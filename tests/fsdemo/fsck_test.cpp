@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fsdemo/fsck_rig.hpp"
+#include "tests/support/simulated_device.hpp"
 #include "tests/support/test_seed.hpp"
 
+#include <algorithm>
 #include <doctest/doctest.h>
 
 using namespace blkcrypto;
@@ -81,6 +83,15 @@ TEST_CASE("a tree of three levels has no finding, and keeps none through many ch
     const fsck_report full = rig.check();
     CHECK(all_of(full) == "");
     CHECK(full.totals.files == 9000);
+    for (const block_number block : rig.all_nodes()) {
+        if (rig.node_at(block).level() == 0)
+            continue;
+        rig.at(block)[100] ^= std::byte{1};
+        const fsck_report report = rig.check();
+        CAPTURE(all_of(report));
+        CHECK(report.findings_count == 1);
+        rig.at(block)[100] ^= std::byte{1};
+    }
     rig.with_fs([](demo_fs& fs, const key_identifier&) {
         random_source random(test_seed());
         for (int i = 0; i < 2000; ++i) {
@@ -152,6 +163,57 @@ TEST_CASE("a flip of any bit of a node is found, as that and nothing else") {
             rig.at(block)[at] ^= bit;
         }
     CHECK(rig.check().is_clean());
+}
+
+TEST_CASE("a node that cannot be read is a finding, and so is a superblock") {
+    fsck_rig rig(blocks);
+    const sample made(rig);
+    simulated_device device(rig.device->capacity(), completion_order::as_submitted, test_seed());
+    std::ranges::copy(rig.image, device.medium().begin());
+    for (const block_number block : {rig.leaf_of(inode_key(made.twin)), block_number{1}}) {
+        device.fail(bio_op::read, sector_of(block), blk_status::medium);
+        std::string why;
+        const auto report = check(device, rig.e, {}, why);
+        REQUIRE_MESSAGE(report.has_value(), why);
+        CAPTURE(all_of(*report));
+        REQUIRE(report->findings_count == 1);
+        CHECK(report->findings[0].block == block);
+        CHECK(report->findings[0].what.find("cannot be read") != std::string::npos);
+        device.heal();
+    }
+    device.fail(bio_op::read, sector_of(0), blk_status::medium);
+    device.fail(bio_op::read, sector_of(1), blk_status::medium);
+    std::string why;
+    CHECK(check(device, rig.e, {}, why).error() == make_error(to_errno(blk_status::medium)));
+    CHECK(why == "its superblock cannot be read");
+}
+
+TEST_CASE("the image is only read") {
+    fsck_rig rig(blocks);
+    const sample made(rig);
+    simulated_device device(rig.device->capacity(), completion_order::as_submitted, test_seed());
+    std::ranges::copy(rig.image, device.medium().begin());
+    std::string why;
+    REQUIRE(check(device, rig.e, {}, why).has_value());
+    CHECK(std::ranges::all_of(device.requests(),
+                              [](const auto& request) { return request.op == bio_op::read; }));
+    // Each node once, and the superblocks.
+    CHECK(device.requests().size() == rig.all_nodes().size() + 2);
+}
+
+TEST_CASE("directories may be as deep as they like") {
+    fsck_rig rig(blocks);
+    rig.with_fs([](demo_fs& fs, const key_identifier&) {
+        inode_number parent = root_inode;
+        for (int i = 0; i < 5000; ++i)
+            parent = *fs.make_directory(parent, "directory");
+    });
+    CHECK(all_of(rig.check()) == "");
+    rig.edit_super([](superblock& super) { super.next_inode = 2; });
+    const fsck_report report = rig.check(5000);
+    REQUIRE(report.findings.size() == 5000);
+    CHECK(report.findings[1].path == "/directory/directory");
+    CHECK(report.findings.back().path == "");
 }
 
 TEST_CASE("whatever is in nodes with right checksums, the check comes to its end") {
