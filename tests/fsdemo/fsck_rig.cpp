@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fsdemo/fsck_rig.hpp"
 
-#include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
-
 #include <algorithm>
 #include <doctest/doctest.h>
 
@@ -11,17 +9,6 @@ namespace blkcrypto::test {
 using namespace blkcrypto::fsdemo;
 
 namespace {
-
-filesystem_uuid uuid_of_rig() {
-    filesystem_uuid uuid;
-    std::ranges::copy(counting_bytes(uuid.size()), uuid.begin());
-    return uuid;
-}
-
-struct end_flag final : file_io_end {
-    void end_io(file_io&) noexcept override { is_done = true; }
-    bool is_done = false;
-};
 
 template <typename Result>
 auto done(Result&& result) {
@@ -38,26 +25,16 @@ std::string numbered(std::string_view name, int number) {
     return std::string(name).append(std::to_string(number));
 }
 
-void write_file(demo_fs& fs, open_file& file, std::uint64_t offset_bytes, std::size_t size_bytes) {
-    auto memory = random_bytes(size_bytes, offset_bytes + size_bytes);
-    end_flag flag;
-    file_io io;
-    io.prepare(file_op::write, file, offset_bytes, memory, flag);
-    fs.submit(io);
-    while (!flag.is_done)
-        fs.wait();
-    done(io.status);
-}
-
-fsck_rig::fsck_rig(std::uint64_t blocks) : image(blocks * block_bytes), device(make_memory_device(image)) {
-    fallback = done(crypto_fallback::make(e, done(make_keyslot_tfms(e, 16, 1)), {}));
-    done(demo_fs::format(*device, e, uuid_of_rig()));
+fsck_rig::fsck_rig(std::uint64_t blocks)
+    : image(blocks * block_bytes), device(make_memory_device(image)),
+      stack_(e, *device, crypt_path::fallback) {
+    done(demo_fs::format(*device, e, test_uuid));
 }
 
 void fsck_rig::with_fs(const std::function<void(demo_fs&, const key_identifier&)>& work) {
     std::string why;
-    const auto fs = done(demo_fs::mount({e, *device, fallback.get()}, {}, why));
-    work(*fs, done(fs->keys().add(counting_bytes(64))));
+    const auto fs = done(demo_fs::mount(stack_.door(), {}, why));
+    work(*fs, done(fs->keys().add(master_key_bytes(1))));
     done(fs->sync());
 }
 
@@ -154,6 +131,10 @@ fsck_report fsck_rig::check(std::size_t max_findings) {
 
 namespace {
 
+void write_file(demo_fs& fs, open_file& file, std::uint64_t offset_bytes, std::size_t size_bytes) {
+    done(write_at(fs, file, offset_bytes, random_bytes(size_bytes, offset_bytes)));
+}
+
 /// Four blocks, a hole of as many, two and a half blocks; the second block is written again.
 inode_number make_file(demo_fs& fs, inode_number parent, std::string_view name) {
     const inode_number inode = done(fs.create_file(parent, name));
@@ -177,10 +158,7 @@ void overwrite(demo_fs& fs, inode_number inode) {
 
 sample::sample(fsck_rig& on) {
     on.with_fs([&](demo_fs& fs, const key_identifier& key) {
-        const encryption_policy policy{.contents_mode = fscrypt_mode::aes_256_xts,
-                                       .filenames_mode = fscrypt_mode::aes_256_cts,
-                                       .flags = policy_flags_pad_32,
-                                       .master_key_identifier = key};
+        const auto policy = policy_under(key, fscrypt_mode::aes_256_xts);
         std::string_view why;
         vault = done(fs.make_directory(root_inode, "vault"));
         done(fs.set_policy(vault, encode(policy), why));

@@ -5,20 +5,15 @@
 // right again.
 
 #include "blkcrypto/dev/memory_device.hpp"
-#include "fsdemo/demo_fs.hpp"
 #include "fsdemo/fsck.hpp"
 #include "fsdemo/node.hpp"
-#include "tests/support/simulated_env.hpp"
+#include "tests/fsdemo/fs_rig.hpp"
 
 #include <functional>
 
 namespace blkcrypto::test {
 
 std::string numbered(std::string_view name, int number);
-
-/// Synchronous, and done.
-void write_file(fsdemo::demo_fs& fs, fsdemo::open_file& file, std::uint64_t offset_bytes,
-                std::size_t size_bytes);
 
 class fsck_rig {
   public:
@@ -49,7 +44,9 @@ class fsck_rig {
     std::vector<std::byte> image;
     std::unique_ptr<block_device> device;
     simulated_env e{1};
-    std::unique_ptr<crypto_fallback> fallback;
+
+  private:
+    fs_stack stack_;
 };
 
 /// Plain and encrypted files with holes, reflinks and overwritten parts; directories; several commits.
