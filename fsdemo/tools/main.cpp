@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
     verbs.push_back(tools::make_rm_verb());
     verbs.push_back(tools::make_truncate_verb());
     verbs.push_back(tools::make_df_verb());
+    verbs.push_back(tools::make_fsck_verb());
     verbs.push_back(tools::make_derive_verb());
     return cli::run_program("fsdemo", "A filesystem on an image whose extents each have a key", verbs, argc,
                             argv);

@@ -35,6 +35,9 @@ std::unique_ptr<cli::verb> make_truncate_verb();
 /// df: how full it is.
 std::unique_ptr<cli::verb> make_df_verb();
 
+/// fsck: whether an image is as its format says.
+std::unique_ptr<cli::verb> make_fsck_verb();
+
 /// derive: a key from a master key, as the filesystem does it.
 std::unique_ptr<cli::verb> make_derive_verb();
 
