@@ -71,6 +71,7 @@ std::unique_ptr<image_stack> image_stack::open(const std::string& image, image_l
     const engine_profile& profile = parse_engine(options.engine);
     std::unique_ptr<image_stack> stack(new image_stack(image, std::move(lock)));
     stack->env_ = take(thread_env::make(), "event loop");
+    stack->metadata_env_ = take(thread_env::make(), "event loop");
     stack->file_ = take(make_image_device({.path = image, .read_only = use == image_use::read}), image);
     if (is_inline)
         stack->put_engine(profile);

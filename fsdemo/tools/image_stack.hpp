@@ -48,7 +48,7 @@ class image_stack {
     const std::string& image() const noexcept { return image_; }
     env& environment() noexcept { return *env_; }
     block_device& device() noexcept { return inline_device_ ? *inline_device_ : *file_; }
-    crypto_door door() noexcept { return {*env_, device(), fallback_.get()}; }
+    crypto_door door() noexcept { return {*env_, device(), fallback_.get(), *metadata_env_}; }
     /// What crypts, for messages: "engine ufs-std", "fallback".
     std::string crypted_by() const;
 
@@ -60,6 +60,7 @@ class image_stack {
     const std::string image_;
     image_lock lock_;
     std::unique_ptr<thread_env> env_;
+    std::unique_ptr<thread_env> metadata_env_;
     std::unique_ptr<worker_pool> engine_pool_;
     std::unique_ptr<image_device> file_;
     std::unique_ptr<block_device> inline_device_; // null: the fallback path
