@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fsdemo/volume_rig.hpp"
-#include "tests/support/simulated_device.hpp"
 #include "tests/support/test_seed.hpp"
 
 #include <cerrno>
@@ -87,5 +86,48 @@ TEST_CASE("a node that was read while it went out of use does no harm") {
         for (std::uint64_t n = 0; n < 300; ++n)
             REQUIRE(rig.tree().find(key_of(n)).value().has_value());
         rig.walk();
+    }
+}
+
+TEST_CASE("an image has at least 64 blocks") {
+    simulated_env e(1);
+    std::vector<std::byte> image(64 * block_bytes);
+    const auto too_small = make_memory_device(bytes_span(image).first(64 * block_bytes - sector_size_bytes));
+    CHECK(volume::format(*too_small, e, uuid_of_tests()).value() == EINVAL);
+    const auto device = make_memory_device(image);
+    CHECK(name_of(volume::format(*device, e, uuid_of_tests())) == "done");
+    std::string why;
+    CHECK(volume::open(*too_small, e, {}, why).error().value() == EUCLEAN);
+    CHECK(volume::open(*device, e, {}, why).has_value());
+}
+
+TEST_CASE("a commit without changes writes nothing") {
+    volume_rig rig(64);
+    const auto before = rig.image;
+    CHECK_FALSE(rig.vol().has_changed());
+    CHECK(name_of(rig.vol().commit()) == "done");
+    CHECK(rig.image == before);
+}
+
+TEST_CASE("a volume opened for reading is not changed") {
+    volume_rig rig(64);
+    std::string why;
+    const auto reading = std::move(volume::open(*rig.device, rig.e, {.read_only = true}, why).value());
+    CHECK(reading->may_change(volume::room_for::less).value() == EROFS);
+    CHECK(name_of(reading->commit()) == "done");
+    CHECK(name_of(reading->may_read()) == "done");
+}
+
+TEST_CASE("inode numbers are not given out twice across commits and opening again") {
+    volume_rig rig(64);
+    inode_number last = root_inode;
+    for (int i = 0; i < 20; ++i) {
+        const inode_number number = rig.vol().take_inode_number();
+        CHECK(number > last);
+        last = number;
+        REQUIRE_FALSE(rig.tree().insert(inode_key(number), counting_bytes(24)));
+        REQUIRE_FALSE(rig.vol().commit());
+        if (i % 3 == 0)
+            rig.open();
     }
 }
