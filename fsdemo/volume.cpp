@@ -28,9 +28,14 @@ void make_first_root(node& root, const superblock& super) {
 std::optional<superblock> newest(std::span<const block_buffer, superblock_count> copies,
                                  std::string_view& why) {
     std::optional<superblock> best;
-    for (const block_buffer& copy : copies) {
+    for (block_number block = 0; block < superblock_count; ++block) {
         std::string_view what;
-        const auto super = decode_superblock(copy.bytes, what);
+        auto super = decode_superblock(copies[block].bytes, what);
+        // The next state would overwrite it.
+        if (super && super->generation % superblock_count != block) {
+            super.reset();
+            what = "in the place of the other one";
+        }
         if (super && (!best || super->generation > best->generation))
             best = super;
         if (!super && (why.empty() || why == "no fsdemo image"))
