@@ -11,6 +11,7 @@
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer, all tests
 #   tsan      ThreadSanitizer, all tests but those labelled uring
 #   clang     clang, its thread-safety analysis as errors, all tests
+#   fuzz      clang's libFuzzer, 20 s a target over inputs that are made for it (FUZZ_SECONDS=N for others)
 #   portable  ciphers of libraries only, which other architectures have: tests of the ciphers and of the tools
 #   coverage  the tests reach 95 % of the lines of block/ and inline_crypt/ (scripts/coverage.sh)
 #   format    clang-format finds nothing to change
@@ -21,11 +22,11 @@ set -euo pipefail
 
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-all=(release dev asan tsan clang portable coverage format)
+all=(release dev asan tsan clang fuzz portable coverage format)
 jobs=${JOBS:-$(nproc)}
 logs=$root/build/check
 
-usage() { sed -n '3,19{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,20{s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 is_one_of() {
     local wanted=$1 name
@@ -71,15 +72,39 @@ check_format() {
     [[ ${#files[@]} -gt 0 ]] && clang-format --dry-run -Werror "${files[@]}"
 }
 
-# What the table says of a run: ctest's last line, or coverage.sh's lines.
+# Whether clang can link a fuzzer: Debian has that in a package of its own.
+has_libfuzzer() {
+    echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' |
+        clang++ -x c++ -fsanitize=fuzzer -o /dev/null - 2>/dev/null
+}
+
+# Inputs that the fuzzers find are kept in build/fuzz/corpus, what makes one fail in build/fuzz/found.
+check_fuzz() {
+    local fuzzer name
+    if ! has_libfuzzer; then
+        echo "fuzz: skipped, clang has no libFuzzer here (libclang-rt-14-dev)"
+        return
+    fi
+    cmake --preset fuzz && cmake --build --preset fuzz --parallel "$jobs" || return 1
+    build/fuzz/bin/fuzz/make_fuzz_corpus build/fuzz/corpus && mkdir -p build/fuzz/found || return 1
+    for fuzzer in build/fuzz/bin/fuzz/*_fuzz; do
+        name=${fuzzer##*/}
+        "$fuzzer" -max_total_time="${FUZZ_SECONDS:-20}" -max_len=1048576 -rss_limit_mb=2048 -timeout=20 \
+            -artifact_prefix="build/fuzz/found/$name-" "build/fuzz/corpus/$name" || return 1
+    done
+}
+
+# What the table says of a run: ctest's last line, coverage.sh's lines, or that it was skipped.
 summary_of() {
-    sed -n -e 's/^\([0-9]*% tests passed.*\)$/\1/p' -e 's/^coverage\.sh: blkcrypto\/\(.*%.*\)$/\1/p' "$1" |
+    sed -n -e 's/^\([0-9]*% tests passed.*\)$/\1/p' -e 's/^coverage\.sh: blkcrypto\/\(.*%.*\)$/\1/p' \
+        -e 's/^fuzz: \(skipped.*\)$/\1/p' -e 's/^\(Done [0-9]* runs.*\)$/\1/p' "$1" |
         tail -n 2 | paste -s -d ';' | sed 's/;/; /'
 }
 
 check_one() {
     case $1 in
     format) check_format ;;
+    fuzz) check_fuzz ;;
     coverage) JOBS=$jobs scripts/coverage.sh ;;
     *) check_preset "$1" ;;
     esac
@@ -96,7 +121,7 @@ cd "$root"
 mkdir -p "$logs"
 
 lists=(build test)
-for name in clang coverage format; do
+for name in clang fuzz coverage format; do
     if is_one_of "$name" "${selected[@]}"; then
         lists+=(check)
         break

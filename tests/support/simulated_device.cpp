@@ -17,16 +17,17 @@ std::uint64_t end_sector(const bio& b) noexcept {
 
 } // namespace
 
-class simulated_queue final : public block_queue, private task {
+class simulated_queue final : public block_queue {
   public:
     simulated_queue(simulated_device& device, env& environment, const queue_options& options)
         : block_queue(device, environment, options), device_(device), env_(environment),
-          random_(device.seed_), due_(*this) {
+          random_(device.seed_), due_(*this), waker_(device.make_waker(*this)) {
         pending_.reserve(pending_expected);
         const std::lock_guard lock(device.log_lock_);
         device.queues_.push_back(this);
     }
     ~simulated_queue() override {
+        waker_.queue = nullptr;
         env_.cancel(due_);
         const std::lock_guard lock(device_.log_lock_);
         std::erase(device_.queues_, this);
@@ -64,12 +65,6 @@ class simulated_queue final : public block_queue, private task {
         }
         simulated_queue& queue;
     };
-
-    // Not left to the next poll: this may be that of another queue of the env, and then everybody sleeps.
-    void run(unsigned) noexcept override {
-        posted_ = false;
-        do_poll();
-    }
 
     void do_submit(bio& b) noexcept override {
         device_.log(b);
@@ -125,9 +120,8 @@ class simulated_queue final : public block_queue, private task {
             is_armed_ = true;
             return env_.arm(due_, earliest()->due_ns);
         }
-        if (!posted_)
-            env_.post(*this);
-        posted_ = true;
+        if (!std::exchange(waker_.is_posted, true))
+            env_.post(waker_);
     }
 
     simulated_device& device_;
@@ -136,8 +130,22 @@ class simulated_queue final : public block_queue, private task {
     std::vector<pending_bio> pending_;
     due_timer due_;
     bool is_armed_ = false;
-    bool posted_ = false;
+    queue_waker& waker_;
+
+    friend struct queue_waker;
 };
+
+// Not left to the next poll: this may be that of another queue of the env, and then everybody sleeps.
+void queue_waker::run(unsigned) noexcept {
+    is_posted = false;
+    if (queue != nullptr)
+        queue->do_poll();
+}
+
+queue_waker& simulated_device::make_waker(simulated_queue& queue) {
+    const std::lock_guard lock(log_lock_);
+    return wakers_.emplace_back(queue);
+}
 
 simulated_device::simulated_device(sector capacity, completion_order order, std::uint64_t seed)
     : medium_(to_bytes(capacity).value), order_(order), seed_(seed), random_(seed + 1) {

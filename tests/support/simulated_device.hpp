@@ -11,6 +11,7 @@
 #include "blkcrypto/block/block_device.hpp"
 #include "tests/support/random_bytes.hpp"
 
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -49,6 +50,14 @@ class device_faults {
 };
 
 class simulated_queue;
+
+/// What a queue posts to its env. The device's: it may still be posted when the queue is gone.
+struct queue_waker final : task {
+    explicit queue_waker(simulated_queue& q) noexcept : queue(&q) {}
+    void run(unsigned) noexcept override;
+    simulated_queue* queue; // null: gone
+    bool is_posted = false;
+};
 
 class simulated_device final : public block_device {
   public:
@@ -120,6 +129,7 @@ class simulated_device final : public block_device {
         simulated_queue* queue;
     };
 
+    queue_waker& make_waker(simulated_queue& queue);
     void log(const bio& b);
     blk_status carry_out(const bio& b) noexcept;
     std::optional<device_fault> fault_of(const bio& b) noexcept;
@@ -146,6 +156,7 @@ class simulated_device final : public block_device {
     std::mutex log_lock_;
     std::vector<device_request> requests_;
     std::vector<simulated_queue*> queues_;
+    std::deque<queue_waker> wakers_; // of all queues there ever were
 };
 
 } // namespace blkcrypto::test

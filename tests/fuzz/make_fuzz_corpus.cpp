@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// make_fuzz_corpus DIRECTORY: writes what the fuzzers start with, a directory for each. Images are cut behind
+// the last block that is not zero: the shorter, the more of a mutation hits something.
+#include "blkcrypto/dev/memory_device.hpp"
+#include "fsdemo/volume.hpp"
+#include "tests/support/simulated_env.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+namespace {
+
+using namespace blkcrypto;
+using namespace blkcrypto::fsdemo;
+using namespace blkcrypto::test;
+
+[[noreturn]] void die(const std::string& what) {
+    std::cerr << "make_fuzz_corpus: " << what << "\n";
+    std::exit(2);
+}
+
+void check(std::error_code error) {
+    if (error)
+        die(error.message());
+}
+
+void write_image(const std::filesystem::path& file, bytes_view image) {
+    std::size_t size = image.size();
+    while (size != 0 && image[size - 1] == std::byte{0})
+        --size;
+    std::ofstream out(file, std::ios::binary);
+    out.write(reinterpret_cast<const char*>(image.data()),
+              static_cast<std::streamsize>(round_up_to_block(size)));
+    if (!out)
+        die("cannot write " + file.string());
+}
+
+/// A volume of 64 blocks with so many items, committed each so often.
+void write_volume(const std::filesystem::path& file, std::uint64_t items, std::uint64_t changes_in_commit) {
+    std::vector<std::byte> image(blocks_min * block_bytes);
+    const auto device = make_memory_device(image);
+    simulated_env e(1);
+    check(volume::format(*device, e, filesystem_uuid{}));
+    std::string why;
+    const auto opened = volume::open(*device, e, {}, why);
+    if (!opened)
+        die(why);
+    volume& v = **opened;
+    for (std::uint64_t n = 0; n < items && !v.may_change(volume::room_for::more, 2); ++n) {
+        const auto name = "name " + std::to_string(n);
+        check(v.tree().insert(inode_key(v.take_inode_number()),
+                              encode(inode_item{inode_kind::file, n, root_inode, {}})));
+        check(v.tree().insert({item_type::dir_entry, root_inode, n << 8},
+                              encode(dir_entry_item{n + 2, inode_kind::file, name})));
+        if (n % 9 == 0) {
+            const auto run = v.room().take(1).value();
+            check(v.tree().insert(extent_key(run.first), encode(extent_item{1, 1, {}})));
+            check(v.tree().insert(file_extent_key(n + 2, 0),
+                                  encode(file_extent_item{run.first, 0, block_bytes})));
+        }
+        if (n % changes_in_commit == 0)
+            check(v.commit());
+    }
+    check(v.commit());
+    write_image(file, image);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2)
+        die("usage: make_fuzz_corpus DIRECTORY");
+    const std::filesystem::path volumes = std::filesystem::path(argv[1]) / "fsdemo_volume_fuzz";
+    std::filesystem::create_directories(volumes);
+    write_volume(volumes / "empty", 0, 1);
+    write_volume(volumes / "few_items", 10, 3);
+    write_volume(volumes / "two_levels", 150, 40);
+    write_volume(volumes / "many_generations", 60, 1);
+    return 0;
+}
