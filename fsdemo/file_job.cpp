@@ -181,7 +181,10 @@ std::error_code file_job::find_part_at(std::uint64_t at_bytes, const file_part*&
     return {};
 }
 
+// A bio that ended meanwhile may have had the job come here again.
 void file_job::read_node() noexcept {
+    if (std::exchange(node_.is_under_way, true))
+        return;
     node_.which = queue_.volume_.nodes().missing();
     node_.segment = {node_.what->bytes().data(), block_bytes};
     node_.io.prepare(bio_op::read, sector_of(node_.which.ref.block), {&node_.segment, 1}, node_);
@@ -190,6 +193,7 @@ void file_job::read_node() noexcept {
 }
 
 void file_job::node_arrived() noexcept {
+    node_.is_under_way = false;
     --bios_in_flight_;
     std::error_code error = make_error(to_errno(node_.io.status));
     if (!error)

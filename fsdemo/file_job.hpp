@@ -62,6 +62,7 @@ class file_job final : public range_hold {
         bio io;
         bio_vec segment;
         node_store::missing_node which;
+        bool is_under_way = false;
         std::unique_ptr<node> what;
     };
 
