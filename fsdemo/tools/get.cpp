@@ -8,7 +8,6 @@
 #include "fsdemo/tools/verbs.hpp"
 
 #include <algorithm>
-#include <fmt/format.h>
 
 namespace blkcrypto::fsdemo::tools {
 namespace {
@@ -39,14 +38,9 @@ CLI::App* get_verb::add_to(CLI::App& program) {
     return app;
 }
 
-// Not truncated before it is known to be no file that is still needed.
 cli::file get_verb::open_output() const {
+    options_.check_output("--to", to_);
     cli::file output = cli::file::open_output(to_);
-    if (output.is_same_as(options_.image))
-        throw cli::unusable("--to", fmt::format("{} is also the image", output.name()));
-    for (const std::string& key : options_.keys.files)
-        if (key != cli::standard_stream && output.is_same_as(key))
-            throw cli::unusable("--to", fmt::format("{} is also a key file", output.name()));
     output.truncate();
     return output;
 }

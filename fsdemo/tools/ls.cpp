@@ -18,7 +18,10 @@ struct row {
 
     bool is_directory() const { return status.item.kind == inode_kind::directory; }
     std::string_view mode() const {
-        return status.item.policy() == nullptr ? "-" : name_of(status.item.policy()->contents_mode);
+        if (status.item.policy() == nullptr)
+            return "-";
+        const std::string_view known = name_of(status.item.policy()->contents_mode);
+        return known.empty() ? "unknown" : known;
     }
 };
 
@@ -26,9 +29,13 @@ std::vector<row> rows_of(mounted_image& image, const mounted_image::place& where
     if (!where.is_directory())
         return {{where.path.name, *where.found}};
     std::vector<row> rows;
-    for (const dir_entry& entry : image.take(where.path, image.fs().list(where.found->inode)))
-        rows.push_back(
-            {entry.name, image.take(where.path.below(entry.name), image.fs().status_of(entry.inode))});
+    for (const dir_entry& entry : image.take(where.path, image.fs().list(where.found->inode))) {
+        const auto status = image.fs().status_of(entry.inode);
+        const image_path path = where.path.below(entry.name);
+        if (!status && status.error() == make_error(ENOENT))
+            image.fail_as_damaged(fmt::format("{} leads to no inode", path.text), make_error(EUCLEAN));
+        rows.push_back({entry.name, image.take(path, status)});
+    }
     return rows;
 }
 
@@ -39,7 +46,7 @@ nlohmann::ordered_json to_json(const row& r) {
         {"inode", r.status.inode},  {"size", r.status.item.size_bytes},
         {"contents_mode", nullptr}, {"master_key_identifier", nullptr}};
     if (policy != nullptr) {
-        object["contents_mode"] = name_of(policy->contents_mode);
+        object["contents_mode"] = r.mode();
         object["master_key_identifier"] = to_hex(policy->master_key_identifier);
     }
     return object;
@@ -58,6 +65,8 @@ class ls_verb final : public cli::verb {
     }
 
     int run() override {
+        if (json_.is_requested())
+            options_.check_output("--json", json_.target());
         const image_path path = image_path::parse(path_);
         const auto image = mounted_image::open(options_, image_use::read);
         const auto rows = rows_of(*image, image->locate_existing(path));

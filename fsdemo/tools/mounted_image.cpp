@@ -15,8 +15,6 @@ namespace {
 using cli::exit_failed;
 using cli::exit_unusable;
 
-const std::string stdin_name = cli::standard_stream;
-
 } // namespace
 
 // --- options ---
@@ -37,9 +35,9 @@ bool key_options::are_from(const std::string& input) const {
 
 std::vector<secret> key_options::read() const {
     const auto is_stdin = [](const std::string& path) {
-        return path == stdin_name || cli::file::are_same_input(path, stdin_name);
+        return path == cli::standard_stream || cli::file::are_same_input(path, cli::standard_stream);
     };
-    const bool has_stdin = std::ranges::find(files, stdin_name) != files.end();
+    const bool has_stdin = std::ranges::find(files, std::string(cli::standard_stream)) != files.end();
     if (has_stdin && std::ranges::count_if(files, is_stdin) > 1)
         throw cli::unusable("--key-file", "only one key can come from stdin");
     const auto as = cli::parse_key_format("--key-format", format);
@@ -53,6 +51,16 @@ void mount_options::add_to(CLI::App& verb) {
     verb.add_option("IMAGE", image, "an image that `fsdemo mkfs` made")->required()->type_name("");
     keys.add_to(verb);
     stack.add_to(verb);
+}
+
+void mount_options::check_output(std::string_view option, const std::string& path) const {
+    const std::string output = path == cli::standard_stream ? "/dev/stdout" : path;
+    const std::string_view name = path == cli::standard_stream ? "stdout" : std::string_view(path);
+    if (cli::file::are_same_input(output, image))
+        throw cli::unusable(option, fmt::format("{} is also the image", name));
+    for (const std::string& key : keys.files)
+        if (key != cli::standard_stream && cli::file::are_same_input(output, key))
+            throw cli::unusable(option, fmt::format("{} is also a key file", name));
 }
 
 // --- mounting ---

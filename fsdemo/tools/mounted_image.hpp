@@ -32,6 +32,9 @@ struct mount_options {
     stack_options stack;
 
     void add_to(CLI::App& verb);
+    /// `path`, where something is to be written ("-" is stdout), is neither the image nor a key file.
+    /// program_error, exit code 2, that names `option`. Opens nothing.
+    void check_output(std::string_view option, const std::string& path) const;
 };
 
 class mounted_image {
@@ -71,6 +74,7 @@ class mounted_image {
 
     /// What the user is told when something with `path` failed.
     [[noreturn]] void fail(const image_path& path, std::error_code error);
+    [[noreturn]] void fail_as_damaged(std::string_view why, std::error_code error);
     void check(const image_path& path, std::error_code error) {
         if (error)
             fail(path, error);
@@ -92,7 +96,6 @@ class mounted_image {
     [[noreturn]] void fail_without_key(const image_path& path, const encryption_policy& policy);
     [[noreturn]] void fail_without_mode(const image_path& path, const encryption_policy& policy,
                                         std::error_code error);
-    [[noreturn]] void fail_as_damaged(std::string_view why, std::error_code error);
 
     const std::unique_ptr<image_stack> stack_;
     std::unique_ptr<demo_fs> fs_;

@@ -124,6 +124,8 @@ class stat_verb final : public cli::verb {
     }
 
     int run() override {
+        if (json_.is_requested())
+            options_.check_output("--json", json_.target());
         const image_path path = image_path::parse(path_);
         const auto image = mounted_image::open(options_, image_use::read);
         const facts found = look_at(*image, path);

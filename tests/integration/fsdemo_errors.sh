@@ -150,6 +150,8 @@ keys() {
     refused "a key and the data" put d.img /s/f --key-file master.key --from master.key
     refused "is also a key file" get d.img /s/f "${key[@]}" --to master.key
     refused "is also the image" get d.img /s/f "${key[@]}" --to ./d.img
+    refused "--json: ./d.img is also the image" stat d.img /s/f --json=./d.img
+    refused "--json: master.key is also a key file" ls d.img "${key[@]}" --json=master.key
     refused "is also the image" put d.img /s/f "${key[@]}" --from d.img
     expect_data d.img /s/f data "${key[@]}"
     # Too short for the mode.
