@@ -44,24 +44,26 @@ bool takes_nonce(hkdf_context context) {
            context == hkdf_context::per_extent_enc_key;
 }
 
-// Piece by piece through memory that is wiped: it is a key.
+/// Key bytes, more than a secret takes.
+struct wiped_bytes {
+    std::vector<std::byte> bytes;
+
+    explicit wiped_bytes(std::size_t count) : bytes(count) {}
+    wiped_bytes(const wiped_bytes&) = delete;
+    wiped_bytes& operator=(const wiped_bytes&) = delete;
+    ~wiped_bytes() { zeroize(bytes); }
+};
+
 void print_hex(bytes_view bytes) {
     constexpr std::string_view digits = "0123456789abcdef";
-    cli::file output = cli::file::open_output(cli::standard_stream);
-    std::vector<std::byte> text;
-    text.reserve(2 * bytes.size() + 1); // stays where it is
-    for (const std::byte b : bytes) {
-        text.push_back(static_cast<std::byte>(digits[std::to_integer<unsigned>(b >> 4)]));
-        text.push_back(static_cast<std::byte>(digits[std::to_integer<unsigned>(b & std::byte{0x0f})]));
+    wiped_bytes text(2 * bytes.size() + 1);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        text.bytes[2 * i] = static_cast<std::byte>(digits[std::to_integer<unsigned>(bytes[i] >> 4)]);
+        text.bytes[2 * i + 1] =
+            static_cast<std::byte>(digits[std::to_integer<unsigned>(bytes[i] & std::byte{0x0f})]);
     }
-    text.push_back(std::byte{'\n'});
-    try {
-        output.write(text);
-    } catch (...) {
-        zeroize(text);
-        throw;
-    }
-    zeroize(text);
+    text.bytes.back() = std::byte{'\n'};
+    cli::file::open_output(cli::standard_stream).write(text.bytes);
 }
 
 class derive_verb final : public cli::verb {
@@ -116,15 +118,9 @@ int derive_verb::run() {
     const auto master = hkdf_sha512::make(key.bytes());
     if (!master)
         throw cli::file_error(cli::exit_failed, "key", master.error().value());
-    std::vector<std::byte> derived(length);
-    derive(*master, context, info, derived);
-    try {
-        print_hex(derived);
-    } catch (...) {
-        zeroize(derived);
-        throw;
-    }
-    zeroize(derived);
+    wiped_bytes derived(length);
+    derive(*master, context, info, derived.bytes);
+    print_hex(derived.bytes);
     return cli::exit_success;
 }
 
