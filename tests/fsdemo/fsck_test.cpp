@@ -168,7 +168,7 @@ TEST_CASE("a flip of any bit of a node is found, as that and nothing else") {
 TEST_CASE("a node that cannot be read is a finding, and so is a superblock") {
     fsck_rig rig(blocks);
     const sample made(rig);
-    simulated_device device(rig.device->capacity(), completion_order::as_submitted, test_seed());
+    simulated_device device(rig.device->capacity(), completion_order::timed, test_seed());
     std::ranges::copy(rig.image, device.medium().begin());
     for (const block_number block : {rig.leaf_of(inode_key(made.twin)), block_number{1}}) {
         device.fail(bio_op::read, sector_of(block), blk_status::medium);
@@ -191,7 +191,7 @@ TEST_CASE("a node that cannot be read is a finding, and so is a superblock") {
 TEST_CASE("the image is only read") {
     fsck_rig rig(blocks);
     const sample made(rig);
-    simulated_device device(rig.device->capacity(), completion_order::as_submitted, test_seed());
+    simulated_device device(rig.device->capacity(), completion_order::timed, test_seed());
     std::ranges::copy(rig.image, device.medium().begin());
     std::string why;
     REQUIRE(check(device, rig.e, {}, why).has_value());
