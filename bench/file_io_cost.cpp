@@ -95,14 +95,15 @@ class mounted {
     block_device& device() { return *device_; }
     crypto_fallback& fallback() { return *fallback_; }
 
-    std::unique_ptr<demo_fs> fs;
-    key_identifier key{};
-
   private:
     std::unique_ptr<thread_env> e_;
     std::unique_ptr<thread_env> metadata_env_;
     std::unique_ptr<image_device> device_;
     std::unique_ptr<crypto_fallback> fallback_;
+
+  public:
+    std::unique_ptr<demo_fs> fs; // on all of the above
+    key_identifier key{};
 };
 
 /// file_ios at random, whole blocks, always as many in flight.
