@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fsdemo/fs_model.hpp"
 
-#include "tests/reference_crypto/reference_crypto.hpp"
+#include "tests/fsdemo/medium_crypto.hpp"
 #include "tests/support/fscrypt_hkdf.hpp"
 #include "tests/support/simulated_device.hpp"
 
@@ -67,19 +67,6 @@ bool is_read_of(const std::vector<std::byte>& expected, const std::vector<std::b
            std::equal(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(done), got.begin()) &&
            std::all_of(expected.begin() + static_cast<std::ptrdiff_t>(done), expected.end(),
                        [](std::byte b) { return b == std::byte{0}; });
-}
-
-bool decrypt(crypto_mode mode, bytes_view key, std::uint64_t first_dun, std::uint32_t unit_bytes,
-             bytes_span data) {
-    for (std::uint64_t at = 0; at < data.size(); at += unit_bytes) {
-        std::array<std::uint8_t, reference_crypto::iv_bytes> iv{};
-        store_little(reinterpret_cast<std::byte*>(iv.data()), first_dun + at / unit_bytes);
-        if (!reference_crypto::decrypt_unit(
-                find_mode(mode)->name, {reinterpret_cast<const std::uint8_t*>(key.data()), key.size()}, iv,
-                {reinterpret_cast<std::uint8_t*>(data.data() + at), unit_bytes}))
-            return false;
-    }
-    return true;
 }
 
 std::string words(std::error_code error) {
@@ -490,7 +477,7 @@ std::string fs_pair::compare_ciphertext(const model_inode& node, const std::stri
             const crypto_mode mode = block_mode(kind.mode);
             const auto key = fscrypt_derive(master_key_bytes(kind.key), fscrypt_context::per_extent_key,
                                             row.context->nonce, find_mode(mode)->key_size_bytes);
-            if (!decrypt(mode, key, row.extent_offset_bytes / unit_bytes, unit_bytes, plain))
+            if (!decrypt_units(mode, key, row.extent_offset_bytes / unit_bytes, unit_bytes, plain))
                 return path + ": a mode that the reference does not know";
         }
         const std::uint64_t end =

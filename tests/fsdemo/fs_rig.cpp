@@ -22,14 +22,15 @@ std::error_code do_io(demo_fs& fs, waited_io& w) {
 
 } // namespace
 
-fs_stack::fs_stack(simulated_env& e, block_device& medium, crypt_path path)
+fs_stack::fs_stack(simulated_env& e, block_device& medium, crypt_path path, const tfm_wrapper& wrap)
     : env_(e), metadata_env_(test_seed()), medium_(medium), worker_(e, test_seed(), 5000) {
     if (path == crypt_path::inline_engine) {
         engine_profile profile = *find_engine_profile("generic");
         profile.keyslots = keyslots;
         engine_ = *make_inline_crypto_device(medium, profile, e, {worker_, 1});
     } else {
-        fallback_ = *crypto_fallback::make(e, *make_keyslot_tfms(e, keyslots, 1), {});
+        auto tfms = *make_keyslot_tfms(e, keyslots, 1);
+        fallback_ = *crypto_fallback::make(e, wrap ? wrap(std::move(tfms)) : std::move(tfms), {});
     }
 }
 

@@ -7,6 +7,7 @@
 #include "fsdemo/demo_fs.hpp"
 #include "tests/support/simulated_env.hpp"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,10 +16,13 @@ namespace blkcrypto::test {
 
 enum class crypt_path { fallback, inline_engine };
 
+/// Puts something in front of the fallback's tfm source, to see what it is asked for.
+using tfm_wrapper = std::function<std::unique_ptr<tfm_source>(std::unique_ptr<tfm_source>)>;
+
 /// What a filesystem stands on.
 class fs_stack {
   public:
-    fs_stack(simulated_env& e, block_device& medium, crypt_path path);
+    fs_stack(simulated_env& e, block_device& medium, crypt_path path, const tfm_wrapper& wrap = {});
     fsdemo::crypto_door door() {
         return {env_, engine_ ? *engine_ : medium_, fallback_.get(), metadata_env_};
     }
