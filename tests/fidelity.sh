@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # fidelity.sh SOURCE_DIR - fails unless docs/fidelity.md and the test cases say the same about the properties of a
-# faithful mirror of the kernel: one row "| N | ..." for each of the properties 1 to 46, which names, in quotes or
-# backticks, a test case with exactly that name that is decorated with PROPERTY(N), the only one that is.
+# faithful mirror of the kernel: one row "| N | ..." for each of the properties 1 to 71, which names, in quotes or
+# backticks, a test case with exactly that name that is decorated with PROPERTY(N), the only one that is. A row whose
+# verdict begins with "does not apply" needs none, and then no case may be decorated with that property.
 # Run by ctest. Plain sh, sed and awk.
 # shellcheck disable=SC2016 # what is in single quotes is for sed
 set -eu
 
-properties=46
+properties=71
 
 # Prints "property TAB name" for each TEST_CASE in the tree at $1 that has a PROPERTY, "0 TAB name" for each other.
 # The decorators may follow in the next line, as clang-format has it; a long name may be several literals.
@@ -69,6 +70,11 @@ violations() (
         property = row + 0
         if (property < 1 || property > count) { bad("row " property ": there is no such property"); next }
         if (rows[property]++) { bad("property " property " has two rows"); next }
+        # The last column is the verdict.
+        verdict = row
+        sub(/[ \t]*\|[ \t]*$/, "", verdict)
+        sub(/^.*\|[ \t]*/, "", verdict)
+        applies = verdict !~ /^does not apply/
         # A row may quote other things beside the name, other test cases too.
         named = ""
         is_right = 0
@@ -80,7 +86,11 @@ violations() (
             named = quoted
             is_right = is_right || (property in of_property && of_property[property] == quoted)
         }
-        if (named == "") bad("property " property ": its row names no test case that exists")
+        if (!applies) {
+            if (property in of_property)
+                bad("property " property ": it does not apply, yet \"" of_property[property] "\" is PROPERTY(" property ")")
+        }
+        else if (named == "") bad("property " property ": its row names no test case that exists")
         else if (!(property in of_property)) bad("property " property ": \"" named "\" is not decorated with PROPERTY(" property ")")
         else if (!is_right) bad("property " property ": its row names \"" named "\", PROPERTY(" property ") is \"" of_property[property] "\"")
     }
@@ -92,16 +102,17 @@ violations() (
 
 # --- does this notice what is wrong? ---
 
-# A tree that holds together.
+# A tree that holds together. The last property does not apply.
 make_tree() {
     rm -rf "$scratch/tree"
     mkdir -p "$scratch/tree/docs" "$scratch/tree/tests/block"
     n=1
-    while [ "$n" -le "$properties" ]; do
-        echo "| $n | what it says, like \`PROPERTY($n)\` | holds | block: \"case $n holds\" |" >>"$scratch/tree/docs/fidelity.md"
+    while [ "$n" -lt "$properties" ]; do
+        echo "| $n | what it says, like \`PROPERTY($n)\` | block: \"case $n holds\" | holds |" >>"$scratch/tree/docs/fidelity.md"
         echo "TEST_CASE(\"case $n holds\" * PROPERTY($n)) {" >>"$scratch/tree/tests/block/a_test.cpp"
         n=$((n + 1))
     done
+    echo "| $n | what it says | none | does not apply: so |" >>"$scratch/tree/docs/fidelity.md"
     echo 'TEST_CASE("a case of no property") {' >>"$scratch/tree/tests/block/a_test.cpp"
 }
 
@@ -134,9 +145,9 @@ expect 0 'decorators in the next line' $cases '/case 7 /s/\* /\
           * /'
 expect 0 'a name in two literals' $cases 's/"case 7 holds"/"case 7 "\
           "holds"/'
-expect 1 'a row that is missing' $rows '/^| 46 /d'
+expect 1 'a row that is missing' $rows "/^| $properties /d"
 expect 1 'a row that is there twice' $rows '/^| 7 /p'
-expect 1 'a row of no property' $rows '/^| 7 /{p;s/7/47/;}'
+expect 1 'a row of no property' $rows "/^| 7 /{p;s/7/$((properties + 1))/;}"
 expect 1 'a row without a name' $rows '/^| 7 /s/"//g'
 expect 1 'a name that no test case has' $rows '/^| 7 /s/case 7 holds/case 7 hold/'
 expect 1 'a test case that was renamed' $cases '/case 7 /s/holds/is true/'
@@ -145,7 +156,10 @@ expect 1 'a test case without its decorator' $cases 's/ \* PROPERTY(7)//'
 expect 1 'the name of the wrong test case' $rows '/^| 7 /s/case 7 holds/a case of no property/'
 expect 1 'the name of another property'"'"'s test case' $rows '/^| 7 /s/case 7 holds/case 8 holds/'
 expect 1 'two test cases of one property' $cases '$s/"a case of no property"/& * PROPERTY(7)/'
-expect 1 'a test case of a property that does not exist' $cases '$s/"a case of no property"/& * PROPERTY(47)/'
+expect 1 'a test case of a property that does not exist' $cases "\$s/\"a case of no property\"/& * PROPERTY($((properties + 1)))/"
+expect 1 'a test case of a property that does not apply' $cases "\$s/\"a case of no property\"/& * PROPERTY($properties)/"
+expect 1 'a row that says so of a property with a test case' $rows '/^| 7 /s/| holds |/| does not apply: so |/'
+expect 1 'a row without a name whose verdict only mentions it' $rows '/^| 7 /{s/"//g;s/| holds |/| holds where it does not apply |/;}'
 expect 2 'numbers that changed places' $cases 's/PROPERTY(7)/PROPERTY(x)/;s/PROPERTY(8)/PROPERTY(7)/;s/PROPERTY(x)/PROPERTY(8)/'
 
 if ! [ -r "$1/docs/fidelity.md" ]; then
