@@ -99,7 +99,7 @@ inode_number crypt_rig::encrypted_directory(const char* name, const encryption_p
 }
 
 file_handle crypt_rig::new_file(inode_number directory, const char* name) {
-    return std::move(*fs->open(*fs->create_file(directory, name)));
+    return *fs->open(*fs->create_file(directory, name));
 }
 
 file_handle crypt_rig::new_encrypted_file(const char* name, fscrypt_mode mode,

@@ -346,7 +346,7 @@ TEST_CASE("with more extents in flight than there are places for keys all I/O ma
             for (const fscrypt_mode mode : contents_modes)
                 files.push_back(r.new_encrypted_file(std::string(name_of(mode)).c_str(), mode));
             const auto block = [](unsigned n) { return random_bytes(3 * block_bytes, test_seed() + n); };
-            struct one : waited_io {
+            struct one final : waited_io {
                 std::vector<std::byte> memory;
             };
             // First to new extents, then reads with writes in place between them, each of another extent.

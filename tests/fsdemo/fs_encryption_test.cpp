@@ -321,7 +321,7 @@ TEST_CASE(
             point_to(*r.fs, *reader, target);
             const inode_number number = reader->number();
             reader = file_handle();
-            reader = std::move(*r.fs->open(number));
+            reader = *r.fs->open(number);
             CHECK(r.fs->extents_of(number).error() == make_error(EINVAL));
             for (const std::size_t offset : {0U, 512U, 4096U, 5000U}) {
                 byte_vector memory(6000, std::byte{0xee});
@@ -346,7 +346,7 @@ TEST_CASE(
         point_to(*r.fs, *file, r.extents(*plain)[0]);
         const inode_number number = file->number();
         file = file_handle();
-        file = std::move(*r.fs->open(number));
+        file = *r.fs->open(number);
         CHECK(read_at(*r.fs, *file, 0, data.size()).error() == make_error(EINVAL));
         CHECK(write_at(*r.fs, *file, 0, data, true) == make_error(EINVAL));
         CHECK(r.fs->extents_of(number).error() == make_error(EINVAL));
