@@ -29,10 +29,12 @@ class recording_queue final : public block_queue {
         else if (b.iter.size_bytes != 0)
             begin(p, event_kind::write_begins, add_write(b));
         pending_.push_back(std::move(p));
+        environment().add_due(1);
     }
 
     void do_poll() noexcept override {
         for (const pending& p : std::exchange(pending_, {})) {
+            environment().remove_due(1);
             device_.events_.insert(device_.events_.end(), p.ends.begin(), p.ends.end());
             complete(*p.what, blk_status::ok);
         }

@@ -99,6 +99,23 @@ std::vector<fs_op> random_ops(std::size_t count, std::uint64_t seed) {
     return ops;
 }
 
+void never_in_place(std::vector<fs_op>& ops) {
+    for (fs_op& op : ops)
+        switch (op.kind) {
+        case fs_op_kind::write_in_place:
+            op.kind = fs_op_kind::write;
+            break;
+        case fs_op_kind::zero:
+            op.d |= 1;
+            break;
+        case fs_op_kind::batch:
+            op.c = 0;
+            break;
+        default:
+            break;
+        }
+}
+
 std::string describe(const fs_op& op) {
     return std::string(kind_names[static_cast<std::size_t>(op.kind)]) + "{" + std::to_string(op.a) + "," +
            std::to_string(op.b) + "," + std::to_string(op.c) + "," + std::to_string(op.d) + "}";
@@ -329,7 +346,7 @@ std::string fs_pair::batch(const fs_op& op) {
                      : kind == 1 ? file_op::zero
                                  : file_op::write,
                      *b.file, range.offset, b.memory, b);
-        b.io.in_place = kind == 3;
+        b.io.in_place = kind == 3 && op.c % 8 != 0;
         has_written_in_place_ = has_written_in_place_ || b.io.in_place;
         fs_->submit(b.io);
     }

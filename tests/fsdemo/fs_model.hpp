@@ -51,6 +51,8 @@ struct fs_op {
     std::uint64_t a = 0, b = 0, c = 0, d = 0;
 };
 std::vector<fs_op> random_ops(std::size_t count, std::uint64_t seed);
+/// The same without what writes in place.
+void never_in_place(std::vector<fs_op>& ops);
 std::string describe(const fs_op& op);
 
 /// A model and a real filesystem, kept in step.
