@@ -95,7 +95,17 @@ void demo_fs::wait_for_all() noexcept {
 
 std::error_code demo_fs::sync() {
     wait_for_all();
-    return or_no_memory([this] { return volume_->commit(); });
+    return volume_->commit();
+}
+
+// Blocks that the last state uses and this one does not are there once this one is durable.
+std::error_code demo_fs::may_change(volume::room_for what) {
+    const std::error_code error = volume_->may_change(what);
+    if (error != make_error(ENOSPC) || !volume_->has_changed())
+        return error;
+    if (const std::error_code failed = sync())
+        return failed;
+    return volume_->may_change(what);
 }
 
 // --- looking names up ---
@@ -232,13 +242,17 @@ result<inode_number> demo_fs::make(inode_number parent, std::string_view name, i
     const auto context = context_for_new(*directory);
     if (!context)
         return context.error();
-    if (const std::error_code error = volume_->may_change(volume::room_for::more))
+    if (const std::error_code error = may_change(volume::room_for::more))
         return error;
     const inode_number inode = volume_->take_inode_number();
-    if (const std::error_code error = change(store_inode(*volume_, inode, {kind, 0, parent, *context})))
+    if (const std::error_code error = volume_->change([&] {
+            return store_inode(*volume_, inode, {kind, 0, parent, *context});
+        }))
         return error;
-    if (const std::error_code error = add_entry(*volume_, parent, {std::string(name), inode, kind}))
-        return change(error);
+    if (const std::error_code error = volume_->change([&] {
+            return add_entry(*volume_, parent, {std::string(name), inode, kind});
+        }))
+        return error;
     return inode;
 }
 
@@ -266,11 +280,11 @@ std::error_code demo_fs::set_policy(inode_number directory, bytes_view policy, s
             return checked.error();
         if (keys_.status(checked->master_key_identifier) != key_status::present)
             return make_error(ENOKEY);
-        if (const std::error_code error = volume_->may_change(volume::room_for::more))
+        if (const std::error_code error = may_change(volume::room_for::more))
             return error;
         item->context.emplace(encryption_context{*checked, {}});
         door_.environment.fill_random(item->context->nonce);
-        return change(store_inode(*volume_, directory, *item));
+        return volume_->change([&] { return store_inode(*volume_, directory, *item); });
     });
 }
 
@@ -299,11 +313,12 @@ std::error_code demo_fs::remove(inode_number parent, std::string_view name) {
                 return error;
         if (open_.contains(entry->inode))
             return make_error(EBUSY);
-        if (const std::error_code error = volume_->may_change(volume::room_for::less))
+        if (const std::error_code error = may_change(volume::room_for::less))
             return error;
-        if (const std::error_code error = change(erase_entry(*volume_, parent, name)))
+        if (const std::error_code error =
+                volume_->change([&] { return erase_entry(*volume_, parent, name); }))
             return error;
-        return change(remove_inode(entry->inode, *item));
+        return volume_->change([&] { return remove_inode(entry->inode, *item); });
     });
 }
 
@@ -368,22 +383,28 @@ std::error_code demo_fs::rename(inode_number from_parent, std::string_view from,
                 return error;
             replaced = *loaded;
         }
-        if (const std::error_code error = volume_->may_change(volume::room_for::more))
+        if (const std::error_code error = may_change(volume::room_for::more))
             return error;
         if (replaced) {
-            if (const std::error_code error = change(erase_entry(*volume_, to_parent, to)))
+            if (const std::error_code error =
+                    volume_->change([&] { return erase_entry(*volume_, to_parent, to); }))
                 return error;
-            if (const std::error_code error = change(remove_inode(target->inode, *replaced)))
+            if (const std::error_code error =
+                    volume_->change([&] { return remove_inode(target->inode, *replaced); }))
                 return error;
         }
-        if (const std::error_code error = change(erase_entry(*volume_, from_parent, from)))
+        if (const std::error_code error =
+                volume_->change([&] { return erase_entry(*volume_, from_parent, from); }))
             return error;
         item->parent = to_parent;
-        if (const std::error_code error = change(store_inode(*volume_, entry->inode, *item)))
+        if (const std::error_code error =
+                volume_->change([&] { return store_inode(*volume_, entry->inode, *item); }))
             return error;
         if (const auto opened = open_.find(entry->inode); opened != open_.end())
             opened->second->item_.parent = to_parent;
-        return change(add_entry(*volume_, to_parent, {std::string(to), entry->inode, entry->kind}));
+        return volume_->change([&] {
+            return add_entry(*volume_, to_parent, {std::string(to), entry->inode, entry->kind});
+        });
     });
 }
 
@@ -443,20 +464,21 @@ std::error_code demo_fs::truncate(open_file& file, std::uint64_t size_bytes) {
         wait_for_all();
         if (size_bytes > file_bytes_max)
             return make_error(EFBIG);
-        if (const std::error_code error = volume_->may_change(
-                size_bytes < file.size_bytes() ? volume::room_for::less : volume::room_for::more))
+        if (const std::error_code error =
+                may_change(size_bytes < file.size_bytes() ? volume::room_for::less : volume::room_for::more))
             return error;
         if (size_bytes < file.size_bytes()) {
             if (const std::error_code error = zero_tail(file, size_bytes))
                 return error;
             file.parts_.clear();
-            const auto error =
-                remove_parts(*volume_, file.number_, round_up_to_block(size_bytes), file_bytes_max);
+            const std::error_code error = volume_->change([&] {
+                return remove_parts(*volume_, file.number_, round_up_to_block(size_bytes), file_bytes_max);
+            });
             if (error)
-                return change(error);
+                return error;
         }
         file.item_.size_bytes = size_bytes;
-        return change(store_inode(*volume_, file.number_, file.item_));
+        return volume_->change([&] { return store_inode(*volume_, file.number_, file.item_); });
     });
 }
 
@@ -505,17 +527,25 @@ result<inode_number> demo_fs::reflink(open_file& from, inode_number parent, std:
         if (!inode)
             return inode.error();
         from.parts_.clear(); // it knows how many references extents have
-        if (const std::error_code error = share_parts(*volume_, from.number_, *inode)) {
-            if (error != make_error(EOVERFLOW))
-                return change(error);
-            const std::error_code undone = change(erase_entry(*volume_, parent, name));
-            return undone ? undone : change(erase_inode(*volume_, *inode)) ? make_error(EIO) : error;
+        const std::error_code shared =
+            or_no_memory([&] { return share_parts(*volume_, from.number_, *inode); });
+        if (shared && shared != make_error(EOVERFLOW))
+            return volume_->fail(shared);
+        if (shared) {
+            const std::error_code undone =
+                volume_->change([&] { return erase_entry(*volume_, parent, name); });
+            return undone                                                           ? undone
+                   : volume_->change([&] { return erase_inode(*volume_, *inode); }) ? make_error(EIO)
+                                                                                    : shared;
         }
-        auto item = load(*inode);
-        if (!item)
-            return item.error();
-        item->size_bytes = from.size_bytes();
-        if (const std::error_code error = change(store_inode(*volume_, *inode, *item)))
+        const std::error_code error = volume_->change([&] {
+            auto item = load(*inode);
+            if (!item)
+                return item.error();
+            item->size_bytes = from.size_bytes();
+            return store_inode(*volume_, *inode, *item);
+        });
+        if (error)
             return error;
         return *inode;
     });

@@ -5,8 +5,10 @@
 //
 // For one thread, that of its env. Calls on names and sizes return when they are done, and wait for all I/O
 // in flight before they change where a file's data is. I/O is asynchronous: submit(), then poll() or wait(),
-// with the meaning they have in block_queue. Nothing is durable before sync() (but what was written in place
-// may be); a filesystem that is destroyed without is what it was after the last one.
+// with the meaning they have in block_queue. Nothing need be durable before sync() (but what was written in
+// place may be); a filesystem that is destroyed without is what it was after the last one. Where room is
+// short and a sync would make some, since what was overwritten or removed is kept until then, the filesystem
+// syncs by itself: ENOSPC means that there is none.
 
 #include "fsdemo/crypto_door.hpp"
 #include "fsdemo/directory.hpp"
@@ -162,6 +164,7 @@ class demo_fs {
     std::error_code set_up(const fs_options& options);
 
     void wait_for_all() noexcept;
+    std::error_code may_change(volume::room_for what);
     result<inode_item> load(inode_number inode);
     result<inode_item> load_directory(inode_number inode);
     std::error_code check_permitted(const inode_item& directory, const inode_item& child) const noexcept;
@@ -171,7 +174,6 @@ class demo_fs {
     std::error_code check_replaceable(const inode_item& from, inode_number inode, const inode_item& target);
     std::error_code remove_inode(inode_number inode, const inode_item& item);
     std::error_code set_up_encryption(open_file& file);
-    std::error_code change(std::error_code error) noexcept { return error ? volume_->fail(error) : error; }
     std::error_code zero_tail(open_file& file, std::uint64_t size_bytes);
     void close(open_file& file) noexcept;
 

@@ -89,10 +89,10 @@ std::error_code file_job::advance() {
 
 void file_job::end() noexcept {
     if (run_.count != 0 && !queue_.volume_.has_failed()) {
-        const std::error_code error = or_no_memory([this] { return queue_.volume_.room().give_back(run_); });
-        if (error)
-            (void)queue_.volume_.fail(error);
+        (void)queue_.volume_.change([this] { return queue_.volume_.room().give_back(run_); });
     }
+    if (run_.count != 0)
+        queue_.run_is_let_go();
     if (!status_ && is_read()) {
         copy_out(head_);
         copy_out(tail_);
@@ -126,7 +126,7 @@ std::error_code file_job::look() {
 }
 
 std::error_code file_job::look_at_write() {
-    if (const std::error_code error = queue_.volume_.may_change(volume::room_for::more))
+    if (const std::error_code error = queue_.make_room(*this, 0))
         return error;
     if (io_->in_place) {
         const std::uint32_t unit_bytes =
@@ -302,7 +302,7 @@ result<file_job::progress> file_job::move_in_parts() {
 result<file_job::progress> file_job::move_to_new_blocks() {
     if (run_.count == 0)
         if (const std::error_code error = take_run())
-            return error;
+            return error; // EAGAIN: it waits for room
     const std::uint64_t run_end_bytes = run_begin_bytes_ + (run_.count << block_bits);
     file_part part{run_begin_bytes_, run_end_bytes, run_.first, 0, {}};
     if (file_->is_encrypted())
@@ -329,12 +329,13 @@ std::error_code file_job::take_run() {
     const std::uint64_t wanted =
         std::min<std::uint64_t>((end_bytes_ - at_bytes_) >> block_bits, extent_blocks_max);
     volume& v = queue_.volume_;
-    if (const std::error_code error = v.may_change(volume::room_for::more, wanted))
+    if (const std::error_code error = queue_.make_room(*this, wanted))
         return error;
-    const auto run = v.room().take(wanted);
+    const auto run = or_no_memory([&] { return v.room().take(wanted); });
     if (!run)
         return run.error() == make_error(ENOSPC) ? run.error() : v.fail(run.error());
     run_ = *run;
+    ++queue_.runs_held_;
     run_begin_bytes_ = at_bytes_;
     if (file_->is_encrypted()) {
         const encryption_policy& policy = *file_->item_.policy();
@@ -351,11 +352,13 @@ std::error_code file_job::settle_run() {
         context = encode(run_context_);
     const block_run run = std::exchange(run_, {});
     file_->parts_.clear();
-    if (const std::error_code error =
-            put_extent(queue_.volume_, file_->number_, run_begin_bytes_, run, context))
-        return queue_.volume_.fail(error);
     const std::uint64_t end_bytes = std::min(run_begin_bytes_ + (run.count << block_bits), io_end_bytes());
-    if (const std::error_code error = grow(end_bytes))
+    std::error_code error = queue_.volume_.change(
+        [&] { return put_extent(queue_.volume_, file_->number_, run_begin_bytes_, run, context); });
+    if (!error)
+        error = grow(end_bytes);
+    queue_.run_is_let_go();
+    if (error)
         return error;
     io_->done_bytes = end_bytes - io_->offset_bytes;
     return {};
@@ -365,8 +368,8 @@ std::error_code file_job::grow(std::uint64_t end_bytes) {
     if (end_bytes <= file_->item_.size_bytes)
         return {};
     file_->item_.size_bytes = end_bytes;
-    const std::error_code error = store_inode(queue_.volume_, file_->number_, file_->item_);
-    return error ? queue_.volume_.fail(error) : error;
+    return queue_.volume_.change(
+        [this] { return store_inode(queue_.volume_, file_->number_, file_->item_); });
 }
 
 // --- bios ---

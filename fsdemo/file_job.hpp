@@ -20,7 +20,7 @@ class file_job final : public range_hold {
     file_io& io() noexcept { return *io_; }
 
     // Which of the queue's lists it is in.
-    enum class line : std::uint8_t { none, ready, key };
+    enum class line : std::uint8_t { none, ready, key, room };
     line in_line = line::none;
 
   private:

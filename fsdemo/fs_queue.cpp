@@ -93,6 +93,35 @@ void fs_queue::key_is_free() noexcept {
     }
 }
 
+// Whoever comes while others wait waits behind them, or there might always be one with a run.
+std::error_code fs_queue::make_room(file_job& job, std::uint64_t blocks) noexcept {
+    if (waiting_for_room_.empty()) {
+        const std::error_code error = volume_.may_change(volume::room_for::more, blocks);
+        if (error != make_error(ENOSPC) || !volume_.has_changed())
+            return error;
+    }
+    job.in_line = file_job::line::room;
+    waiting_for_room_.push(job);
+    if (runs_held_ == 0)
+        commit_for_room();
+    return make_error(EAGAIN);
+}
+
+void fs_queue::run_is_let_go() noexcept {
+    if (--runs_held_ == 0 && !waiting_for_room_.empty())
+        commit_for_room();
+}
+
+// An error fails the volume, which those who wait see.
+void fs_queue::commit_for_room() noexcept {
+    (void)volume_.commit();
+    while (task* const t = waiting_for_room_.pop()) {
+        auto& job = static_cast<file_job&>(*t);
+        job.in_line = file_job::line::none;
+        make_ready(job);
+    }
+}
+
 void fs_queue::ended(file_job& job) noexcept {
     ended_.push(job.io());
     door_.environment.add_due(1);

@@ -6,8 +6,10 @@
 // Each file_io is a job that goes on in steps, whenever something it waited for is there: the lock of its
 // range, a node of the tree, a place for a key, a bio that ended. It holds at most bios_max bios and their
 // keys. A write that is not in place gets new blocks run by run, writes each under a fresh nonce, and makes
-// it part of the file when it is written. What does not fill a data unit (of a new extent: a block) is read
-// before and written whole; the lock of the range keeps others out meanwhile.
+// it part of the file when it is written. Where there is no room, and a commit would make some, there is one
+// as soon as no job holds blocks that belong to nothing yet: poll() waits for it. What does not fill a data
+// unit (of a new extent: a block) is read before and written whole; the lock of the range keeps others out
+// meanwhile.
 
 #include "fsdemo/crypto_door.hpp"
 #include "fsdemo/extent_crypt_info.hpp"
@@ -45,6 +47,10 @@ class fs_queue {
     void make_ready(file_job& job) noexcept;
     void wait_for_key(file_job& job) noexcept;
     void key_is_free() noexcept;
+    /// As volume::may_change(). EAGAIN: the job waits until what can be made free is, and asks again then.
+    std::error_code make_room(file_job& job, std::uint64_t blocks) noexcept;
+    void run_is_let_go() noexcept;
+    void commit_for_room() noexcept;
     void ended(file_job& job) noexcept;
     void start_waiting() noexcept;
     unsigned tell_ended() noexcept;
@@ -59,6 +65,8 @@ class fs_queue {
     file_io_list waiting_; // for a job
     task_list ready_;      // jobs that can go on. Tasks only to be in a list
     task_list waiting_for_key_;
+    task_list waiting_for_room_;
+    unsigned runs_held_ = 0; // blocks that jobs have taken, and no file has yet
     file_io_list ended_;
     unsigned in_flight_ = 0;
 };

@@ -73,7 +73,12 @@ std::error_code node_store::add(const missing_node& which, const node& read) {
 
 node* node_store::keep(const node_ref& ref, std::unique_ptr<node> what) {
     clean_.push_front({ref, 0, std::move(what)});
-    index_.emplace(ref.block, clean_.begin());
+    try {
+        index_.emplace(ref.block, clean_.begin());
+    } catch (...) {
+        clean_.pop_front(); // whoever takes its memory would take another one's place out of the index
+        throw;
+    }
     return clean_.front().what.get();
 }
 

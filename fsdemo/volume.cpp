@@ -158,11 +158,10 @@ std::error_code volume::commit() {
         return make_error(EIO);
     if (!has_changed())
         return read_only_ ? std::error_code{} : io_->flush();
-    if (const std::error_code error = place_nodes())
-        return fail(error);
-    if (const std::error_code error = write_state())
-        return fail(error);
-    return {};
+    return change([this] {
+        const std::error_code error = place_nodes();
+        return error ? error : write_state();
+    });
 }
 
 // Listing what is free changes nodes, which need blocks, whose old ones become free: until nothing is left.

@@ -50,6 +50,12 @@ class volume {
     /// Before anything is changed: EROFS; EIO after fail(); ENOSPC if `data_blocks` beside what a commit may
     /// need are not there.
     std::error_code may_change(room_for what, std::uint64_t data_blocks = 0) const noexcept;
+    /// Runs one, after may_change(): whatever error it returns, or no memory, fails the volume.
+    template <typename Change>
+    std::error_code change(Change&& make) {
+        const std::error_code error = or_no_memory(make);
+        return error ? fail(error) : error;
+    }
     /// A change has failed half-way. Returns `error`.
     std::error_code fail(std::error_code error) noexcept;
     bool has_failed() const noexcept { return has_failed_; }
@@ -59,7 +65,7 @@ class volume {
     /// none has to be left that was changed.
     bool has_changed() const noexcept { return tree_.root().block != super_.root.block; }
     /// Makes the state in memory the durable one; a flush where nothing has changed. All data it refers to
-    /// has been written. After an error it has failed.
+    /// has been written. After an error, ENOMEM among them, it has failed.
     std::error_code commit();
     std::error_code flush() noexcept { return io_->flush(); }
 
