@@ -2,9 +2,11 @@
 // What does a filesystem add to the bios it sends? A file of 1 GiB on an image in memory, AES-256-XTS, keys
 // of 256 extents of 4 MiB in the cache, 32 in flight at random places:
 //
-//   direct/write/4096      the bios that the file's places, keys and DUNs make, sent to the block layer
-//   directly in_place/write/4096    the same as file_ios, in place copy_on_write/4096     to new extents,
-//   each under a new key, of a file made of such; a sync every 64 MiB direct/read, file/read likewise
+// - direct/write/4096: the bios that the file's places, keys and DUNs make, sent to the block layer directly
+// - in_place/write/4096: the same as file_ios, in place
+// - copy_on_write/4096: to new extents, each under a new key, of a file made of such, with a sync every 64
+// MiB
+// - direct/read, file/read: likewise
 //
 // And what grows with a file: first_block/N is from lookup() to the first block of a file with N extents that
 // has not been looked at since the mount; random_read/N reads it at random, 4 KiB at a time. Its data was

@@ -23,6 +23,13 @@ class any_key final : public key_request {
     std::error_code derive(secret&) const noexcept override { return make_error(ENOKEY); }
 };
 
+/// Something that fscrypt_ioctl_set_policy() looks at any further: a version it knows, and as long as that
+/// is.
+bool is_policy(bytes_view policy) noexcept {
+    const bool is_v1 = policy.size() == policy_v1_size_bytes && policy[0] == std::byte{0};
+    return is_v1 || (policy.size() == policy_size_bytes && policy[0] == std::byte{2});
+}
+
 bool have_same_policy(const inode_item& a, const inode_item& b) noexcept {
     return a.context && b.context && a.context->policy == b.context->policy;
 }
@@ -66,12 +73,13 @@ result<std::unique_ptr<demo_fs>> demo_fs::mount(const crypto_door& door, const f
 }
 
 std::error_code demo_fs::set_up(const fs_options& options) {
+    commits_for_room_ = options.commits_for_room;
     auto keys = extent_keys::make(door_, options.keys_max);
     if (!keys)
         return keys.error();
     extent_keys_ = std::move(*keys);
     keys_.set_observer(extent_keys_.get());
-    auto queue = fs_queue::make(door_, *volume_, *extent_keys_, options.depth);
+    auto queue = fs_queue::make(door_, *volume_, *extent_keys_, {options.depth, options.commits_for_room});
     if (!queue)
         return queue.error();
     queue_ = std::move(*queue);
@@ -99,13 +107,13 @@ std::error_code demo_fs::sync() {
 }
 
 // Blocks that the last state uses and this one does not are there once this one is durable.
-std::error_code demo_fs::may_change(volume::room_for what) {
-    const std::error_code error = volume_->may_change(what);
-    if (error != make_error(ENOSPC) || !volume_->has_changed())
+std::error_code demo_fs::may_change(volume::room_for what, std::uint64_t blocks) {
+    const std::error_code error = volume_->may_change(what, blocks);
+    if (error != make_error(ENOSPC) || !commits_for_room_ || !volume_->has_changed())
         return error;
     if (const std::error_code failed = sync())
         return failed;
-    return volume_->may_change(what);
+    return volume_->may_change(what, blocks);
 }
 
 // --- looking names up ---
@@ -244,11 +252,14 @@ result<inode_number> demo_fs::make(inode_number parent, std::string_view name, i
         return context.error();
     if (const std::error_code error = may_change(volume::room_for::more))
         return error;
+    if (super().next_inode >= inode_numbers_max)
+        return make_error(ENOSPC);
     const inode_number inode = volume_->take_inode_number();
+    // One that is there already is a damaged image's.
     if (const std::error_code error = volume_->change([&] {
-            return store_inode(*volume_, inode, {kind, 0, parent, *context});
+            return volume_->tree().insert(inode_key(inode), encode(inode_item{kind, 0, parent, *context}));
         }))
-        return error;
+        return error == make_error(EEXIST) ? volume_->bad_item(inode_key(inode)) : error;
     if (const std::error_code error = volume_->change([&] {
             return add_entry(*volume_, parent, {std::string(name), inode, kind});
         }))
@@ -269,6 +280,10 @@ std::error_code demo_fs::set_policy(inode_number directory, bytes_view policy, s
         auto item = load(directory);
         if (!item)
             return item.error();
+        if (!is_policy(policy)) {
+            why = "no policy of a known version";
+            return make_error(EINVAL);
+        }
         if (item->context)
             return make_error(std::ranges::equal(encode(item->context->policy), policy) ? 0 : EEXIST);
         if (item->kind != inode_kind::directory)
@@ -290,11 +305,45 @@ std::error_code demo_fs::set_policy(inode_number directory, bytes_view policy, s
 
 // --- removing and moving names ---
 
-std::error_code demo_fs::remove_inode(inode_number inode, const inode_item& item) {
-    if (item.kind == inode_kind::file)
-        if (const std::error_code error = remove_parts(*volume_, inode, 0, file_bytes_max))
+std::error_code demo_fs::cut_size(inode_number inode, std::uint64_t size_bytes_max) {
+    auto item = load(inode);
+    if (!item)
+        return item.error();
+    item->size_bytes = std::min(item->size_bytes, size_bytes_max);
+    return store_inode(*volume_, inode, *item);
+}
+
+// From its end, so that it is a shorter file whenever a commit has to make room for the next one.
+std::error_code demo_fs::shorten(inode_number inode, std::uint64_t kept_bytes) {
+    for (;;) {
+        const auto last = last_part(*volume_, inode);
+        if (!last)
+            return last.error();
+        if (!*last || (*last)->end_bytes() <= kept_bytes)
+            return {};
+        if (volume_->may_change(volume::room_for::less) == make_error(ENOSPC)) {
+            if (const std::error_code error =
+                    volume_->change([&] { return cut_size(inode, (*last)->end_bytes()); }))
+                return error;
+            if (const std::error_code error = volume_->commit())
+                return error;
+            if (const std::error_code error = volume_->may_change(volume::room_for::less))
+                return error;
+        }
+        const std::uint64_t begin_bytes = std::max((*last)->begin_bytes, kept_bytes);
+        if (const std::error_code error = volume_->change(
+                [&] { return remove_parts(*volume_, inode, begin_bytes, (*last)->end_bytes()); }))
             return error;
-    return erase_inode(*volume_, inode);
+    }
+}
+
+std::error_code demo_fs::remove_with_data(inode_number parent, std::string_view name, inode_number inode) {
+    if (const std::error_code error = shorten(inode, 0))
+        return error;
+    return volume_->change([&] {
+        const std::error_code error = erase_entry(*volume_, parent, name);
+        return error ? error : erase_inode(*volume_, inode);
+    });
 }
 
 std::error_code demo_fs::remove(inode_number parent, std::string_view name) {
@@ -315,10 +364,7 @@ std::error_code demo_fs::remove(inode_number parent, std::string_view name) {
             return make_error(EBUSY);
         if (const std::error_code error = may_change(volume::room_for::less))
             return error;
-        if (const std::error_code error =
-                volume_->change([&] { return erase_entry(*volume_, parent, name); }))
-            return error;
-        return volume_->change([&] { return remove_inode(entry->inode, *item); });
+        return remove_with_data(parent, name, entry->inode);
     });
 }
 
@@ -385,14 +431,9 @@ std::error_code demo_fs::rename(inode_number from_parent, std::string_view from,
         }
         if (const std::error_code error = may_change(volume::room_for::more))
             return error;
-        if (replaced) {
-            if (const std::error_code error =
-                    volume_->change([&] { return erase_entry(*volume_, to_parent, to); }))
+        if (replaced)
+            if (const std::error_code error = remove_with_data(to_parent, to, target->inode))
                 return error;
-            if (const std::error_code error =
-                    volume_->change([&] { return remove_inode(target->inode, *replaced); }))
-                return error;
-        }
         if (const std::error_code error =
                 volume_->change([&] { return erase_entry(*volume_, from_parent, from); }))
             return error;
@@ -471,10 +512,7 @@ std::error_code demo_fs::truncate(open_file& file, std::uint64_t size_bytes) {
             if (const std::error_code error = zero_tail(file, size_bytes))
                 return error;
             file.parts_.clear();
-            const std::error_code error = volume_->change([&] {
-                return remove_parts(*volume_, file.number_, round_up_to_block(size_bytes), file_bytes_max);
-            });
-            if (error)
+            if (const std::error_code error = shorten(file.number_, round_up_to_block(size_bytes)))
                 return error;
         }
         file.item_.size_bytes = size_bytes;
@@ -523,27 +561,25 @@ result<inode_number> demo_fs::reflink(open_file& from, inode_number parent, std:
             return directory.error();
         if (!can_share_extents(from.item_, directory->context))
             return make_error(EXDEV);
+        const auto parts = all_parts(*volume_, from.number_);
+        if (!parts)
+            return parts.error();
+        if (const std::error_code error = check_sharable(*parts))
+            return error;
+        if (const std::error_code error =
+                may_change(volume::room_for::more, volume_->nodes_of_parts(parts->size())))
+            return error;
         const auto inode = make(parent, name, inode_kind::file);
         if (!inode)
             return inode.error();
         from.parts_.clear(); // it knows how many references extents have
-        const std::error_code shared =
-            or_no_memory([&] { return share_parts(*volume_, from.number_, *inode); });
-        if (shared && shared != make_error(EOVERFLOW))
-            return volume_->fail(shared);
-        if (shared) {
-            const std::error_code undone =
-                volume_->change([&] { return erase_entry(*volume_, parent, name); });
-            return undone                                                           ? undone
-                   : volume_->change([&] { return erase_inode(*volume_, *inode); }) ? make_error(EIO)
-                                                                                    : shared;
-        }
         const std::error_code error = volume_->change([&] {
             auto item = load(*inode);
             if (!item)
                 return item.error();
             item->size_bytes = from.size_bytes();
-            return store_inode(*volume_, *inode, *item);
+            const std::error_code shared = share_parts(*volume_, *parts, *inode);
+            return shared ? shared : store_inode(*volume_, *inode, *item);
         });
         if (error)
             return error;

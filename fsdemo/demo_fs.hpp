@@ -32,6 +32,9 @@ struct fs_options {
     unsigned keys_max = 1024;     // derived keys that are kept
     std::size_t nodes_max = 2048; // of the tree that are kept: 8 MiB
     unsigned depth = 128;         // file_ios at work at once; more wait
+    /// Without room, what has been done is committed where that makes some. Else nothing is before sync(),
+    /// and there is no room.
+    bool commits_for_room = true;
 };
 
 struct inode_status {
@@ -118,7 +121,9 @@ class demo_fs {
     /// EEXIST. ENOKEY: in an encrypted directory whose key is not present.
     result<inode_number> make_directory(inode_number parent, std::string_view name);
     result<inode_number> create_file(inode_number parent, std::string_view name);
-    /// A file that is not open (EBUSY), or a directory that is empty (ENOTEMPTY).
+    /// A file that is not open (EBUSY), or a directory that is empty (ENOTEMPTY). A file of many extents on
+    /// an image without room for so many changes goes in several commits, from its end, here and in
+    /// truncate().
     std::error_code remove(inode_number parent, std::string_view name);
     /// rename(2): an existing target is replaced, if it is of the same kind and, a directory, empty (EISDIR,
     /// ENOTDIR, ENOTEMPTY). EXDEV: into an encrypted directory of another policy. EINVAL: a directory into
@@ -164,7 +169,7 @@ class demo_fs {
     std::error_code set_up(const fs_options& options);
 
     void wait_for_all() noexcept;
-    std::error_code may_change(volume::room_for what);
+    std::error_code may_change(volume::room_for what, std::uint64_t blocks = 0);
     result<inode_item> load(inode_number inode);
     result<inode_item> load_directory(inode_number inode);
     std::error_code check_permitted(const inode_item& directory, const inode_item& child) const noexcept;
@@ -172,12 +177,15 @@ class demo_fs {
     result<inode_number> make(inode_number parent, std::string_view name, inode_kind kind);
     std::error_code check_not_below(inode_number directory, inode_number other);
     std::error_code check_replaceable(const inode_item& from, inode_number inode, const inode_item& target);
-    std::error_code remove_inode(inode_number inode, const inode_item& item);
+    std::error_code cut_size(inode_number inode, std::uint64_t size_bytes_max);
+    std::error_code shorten(inode_number inode, std::uint64_t kept_bytes);
+    std::error_code remove_with_data(inode_number parent, std::string_view name, inode_number inode);
     std::error_code set_up_encryption(open_file& file);
     std::error_code zero_tail(open_file& file, std::uint64_t size_bytes);
     void close(open_file& file) noexcept;
 
     const crypto_door door_;
+    bool commits_for_room_ = true;
     std::unique_ptr<volume> volume_;
     keyring keys_;
     std::unique_ptr<extent_keys> extent_keys_;

@@ -81,8 +81,10 @@ std::error_code drop_reference(volume& v, block_number first) {
     auto extent = load_extent(v, first);
     if (!extent)
         return extent.error();
-    if (--extent->references != 0)
+    if (--extent->references != 0) {
+        v.note_unshared(first);
         return v.tree().update(extent_key(first), encode(*extent));
+    }
     v.room().retire({first, extent->blocks});
     return v.tree().erase(extent_key(first));
 }
@@ -149,6 +151,15 @@ std::error_code put_extent(volume& v, inode_number inode, std::uint64_t at_bytes
                            encode(file_extent_item{blocks.first, 0, length_bytes}));
 }
 
+result<std::optional<part_range>> last_part(volume& v, inode_number inode) {
+    const auto last = part_before(v, inode, file_bytes_max);
+    if (!last)
+        return last.error();
+    if (!*last)
+        return std::optional<part_range>();
+    return std::optional<part_range>({(*last)->begin_bytes, (*last)->item.length_bytes});
+}
+
 std::error_code remove_parts(volume& v, inode_number inode, std::uint64_t begin_bytes,
                              std::uint64_t end_bytes) {
     const auto before = part_before(v, inode, begin_bytes);
@@ -171,15 +182,16 @@ std::error_code remove_parts(volume& v, inode_number inode, std::uint64_t begin_
     }
 }
 
-std::error_code share_parts(volume& v, inode_number from, inode_number to) {
-    const auto parts = all_parts(v, from);
-    if (!parts)
-        return parts.error();
+std::error_code check_sharable(std::span<const file_part> parts) noexcept {
     // A file may point to an extent as often as it has parts.
-    for (const file_part& part : *parts)
-        if (part.item.references > std::numeric_limits<std::uint32_t>::max() - parts->size())
-            return make_error(EOVERFLOW);
-    for (const file_part& part : *parts) {
+    const auto references_max = std::numeric_limits<std::uint32_t>::max() - parts.size();
+    const bool overflows = std::ranges::any_of(
+        parts, [&](const file_part& part) { return part.item.references > references_max; });
+    return make_error(overflows ? EOVERFLOW : 0);
+}
+
+std::error_code share_parts(volume& v, std::span<const file_part> parts, inode_number to) {
+    for (const file_part& part : parts) {
         const file_extent_item item{part.extent, part.offset_bytes, part.end_bytes - part.begin_bytes};
         if (const std::error_code error = add_reference(v, part.extent))
             return error;

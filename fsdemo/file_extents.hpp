@@ -39,11 +39,22 @@ result<std::vector<file_part>> all_parts(volume& v, inode_number inode);
 std::error_code put_extent(volume& v, inode_number inode, std::uint64_t at_bytes, const block_run& blocks,
                            const std::optional<std::array<std::byte, extent_context_size_bytes>>& context);
 
+/// The last part of a file; nothing: it has none.
+struct part_range {
+    std::uint64_t begin_bytes;
+    std::uint64_t length_bytes;
+
+    std::uint64_t end_bytes() const noexcept { return begin_bytes + length_bytes; }
+};
+result<std::optional<part_range>> last_part(volume& v, inode_number inode);
+
 /// Takes [begin, end) out of the file: whole blocks.
 std::error_code remove_parts(volume& v, inode_number inode, std::uint64_t begin_bytes,
                              std::uint64_t end_bytes);
 
-/// `to`, which has no parts, gets all those of `from`. EOVERFLOW before anything is changed.
-std::error_code share_parts(volume& v, inode_number from, inode_number to);
+/// EOVERFLOW: an extent has as many references as there can be.
+std::error_code check_sharable(std::span<const file_part> parts) noexcept;
+/// `to`, which has no parts, gets these, of another file.
+std::error_code share_parts(volume& v, std::span<const file_part> parts, inode_number to);
 
 } // namespace blkcrypto::fsdemo

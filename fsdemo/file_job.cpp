@@ -99,6 +99,9 @@ void file_job::end() noexcept {
     }
     if (!status_)
         io_->done_bytes = length_bytes_;
+    for (edge* e : {&head_, &tail_})
+        if (e->is_used)
+            zeroize(e->memory.bytes);
     io_->status = status_;
     file_->ranges_.unlock(queue_.door_.environment, *this);
     queue_.ended(*this);
@@ -142,11 +145,14 @@ std::error_code file_job::look_at_write() {
 
 std::error_code file_job::check_in_place(bool& is_possible) {
     is_possible = false;
+    // What is behind the end is zeros, in each state: a file grows together with its data or not at all.
+    if (io_end_bytes() > file_->size_bytes())
+        return {};
     for (std::uint64_t at = begin_bytes_; at < end_bytes_;) {
         const file_part* part = nullptr;
         if (const std::error_code error = find_part_at(at, part))
             return error;
-        if (part->is_hole() || part->item.references != 1)
+        if (part->is_hole() || part->item.references != 1 || queue_.volume_.was_shared(part->extent))
             return {};
         at = part->end_bytes;
     }
@@ -292,9 +298,6 @@ result<file_job::progress> file_job::move_in_parts() {
     submit_built();
     if (bios_in_flight_ != 0)
         return progress::waits;
-    if (!is_read())
-        if (const std::error_code error = grow(io_end_bytes()))
-            return error;
     step_ = step::done;
     return progress::made;
 }

@@ -18,10 +18,6 @@ constexpr std::uint8_t inode_flag_encrypted = 1;
 constexpr std::size_t dir_entry_head_bytes = 10;
 constexpr std::size_t extent_plain_bytes = 8;
 
-bool are_zeros(bytes_view bytes) noexcept {
-    return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
-}
-
 template <typename Integer>
 Integer load(bytes_view bytes, std::size_t at) noexcept {
     return load_little<Integer>(bytes.data() + at);
@@ -45,7 +41,8 @@ std::string_view what_is_wrong_with(const superblock& super) noexcept {
         return "its root is not on the image";
     if (super.root_level > level_max)
         return "its root's level is too high";
-    if (super.next_inode <= root_inode || super.free_blocks >= super.blocks)
+    if (super.next_inode <= root_inode || super.next_inode > inode_numbers_max ||
+        super.free_blocks >= super.blocks)
         return "its counts do not fit";
     return {};
 }
@@ -75,7 +72,7 @@ void encode(const superblock& super, block_bytes_span into) noexcept {
 
 std::optional<superblock> decode_superblock(block_bytes_view bytes, std::string_view& why) noexcept {
     if (std::memcmp(bytes.data(), super_magic.data(), super_magic.size()) != 0) {
-        why = "no fsdemo image";
+        why = not_a_superblock;
         return std::nullopt;
     }
     if (load<std::uint32_t>(bytes, 8) != crc32c(bytes.subspan(12))) {

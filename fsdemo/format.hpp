@@ -7,6 +7,7 @@
 #include "blkcrypto/base/units.hpp"
 #include "fsdemo/policy.hpp"
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -24,6 +25,8 @@ inline constexpr unsigned level_max = 15;
 inline constexpr std::uint32_t extent_blocks_max = 32768;
 inline constexpr std::uint64_t file_bytes_max = (std::uint64_t{1} << 63) - block_bytes;
 inline constexpr std::size_t name_bytes_max = 255;
+/// Far more than are ever made; those above are not given out.
+inline constexpr std::uint64_t inode_numbers_max = std::uint64_t{1} << 62;
 
 using filesystem_uuid = std::array<std::byte, 16>;
 using block_number = std::uint64_t;
@@ -43,6 +46,10 @@ constexpr sector sector_of(block_number block) noexcept {
 }
 constexpr std::uint64_t round_up_to_block(std::uint64_t bytes) noexcept {
     return (bytes + block_bytes - 1) & ~std::uint64_t{block_bytes - 1};
+}
+
+inline bool are_zeros(bytes_view bytes) noexcept {
+    return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
 }
 
 // --- superblock ---
@@ -69,7 +76,9 @@ struct superblock {
 };
 
 void encode(const superblock& super, block_bytes_span into) noexcept;
-/// Nothing: `why` says what is wrong with it. Features are not judged.
+/// Nothing: `why` says what is wrong with it, `not_a_superblock` if it does not begin like one. Features are
+/// not judged.
+inline constexpr std::string_view not_a_superblock = "no fsdemo image";
 std::optional<superblock> decode_superblock(block_bytes_view bytes, std::string_view& why) noexcept;
 
 // --- keys and items of the tree ---

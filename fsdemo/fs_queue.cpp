@@ -8,24 +8,26 @@
 namespace blkcrypto::fsdemo {
 
 fs_queue::fs_queue(const crypto_door& door, volume& metadata, extent_keys& keys,
-                   std::unique_ptr<submit_queue> bios, unsigned depth)
-    : door_(door), volume_(metadata), keys_(keys), bios_(std::move(bios)),
-      least_granule_bytes_(door.device.limits().logical_block_size_bytes) {
-    jobs_.reserve(depth);
-    free_jobs_.reserve(depth);
-    for (unsigned i = 0; i < depth; ++i) {
+                   std::unique_ptr<submit_queue> bios, const fs_queue_options& options)
+    : door_(door), volume_(metadata), keys_(keys), commits_for_room_(options.commits_for_room),
+      bios_(std::move(bios)), least_granule_bytes_(door.device.limits().logical_block_size_bytes) {
+    jobs_.reserve(options.depth);
+    free_jobs_.reserve(options.depth);
+    for (unsigned i = 0; i < options.depth; ++i) {
         jobs_.push_back(std::make_unique<file_job>(*this));
         free_jobs_.push_back(jobs_.back().get());
     }
 }
 
 result<std::unique_ptr<fs_queue>> fs_queue::make(const crypto_door& door, volume& metadata, extent_keys& keys,
-                                                 unsigned depth) {
-    auto bios = submit_queue::make(door.device, door.fallback, door.environment, {.depth = depth});
+                                                 const fs_queue_options& options) {
+    if (options.depth == 0)
+        return make_error(EINVAL);
+    auto bios = submit_queue::make(door.device, door.fallback, door.environment, {.depth = options.depth});
     if (!bios)
         return bios.error();
     return or_no_memory([&]() -> result<std::unique_ptr<fs_queue>> {
-        return std::unique_ptr<fs_queue>(new fs_queue(door, metadata, keys, std::move(*bios), depth));
+        return std::unique_ptr<fs_queue>(new fs_queue(door, metadata, keys, std::move(*bios), options));
     });
 }
 
@@ -97,7 +99,7 @@ void fs_queue::key_is_free() noexcept {
 std::error_code fs_queue::make_room(file_job& job, std::uint64_t blocks) noexcept {
     if (waiting_for_room_.empty()) {
         const std::error_code error = volume_.may_change(volume::room_for::more, blocks);
-        if (error != make_error(ENOSPC) || !volume_.has_changed())
+        if (error != make_error(ENOSPC) || !commits_for_room_ || !volume_.has_changed())
             return error;
     }
     job.in_line = file_job::line::room;

@@ -22,11 +22,16 @@ namespace blkcrypto::fsdemo {
 
 class file_job;
 
+struct fs_queue_options {
+    unsigned depth = 128;
+    bool commits_for_room = true; // fs_options says what it means
+};
+
 class fs_queue {
   public:
-    /// The volume and the keys outlive it. Errors of make_queue(); ENOMEM.
+    /// The volume and the keys outlive it. EINVAL: no depth. Errors of make_queue(); ENOMEM.
     static result<std::unique_ptr<fs_queue>> make(const crypto_door& door, volume& metadata,
-                                                  extent_keys& keys, unsigned depth);
+                                                  extent_keys& keys, const fs_queue_options& options);
     /// Nothing is in flight.
     ~fs_queue();
     fs_queue(const fs_queue&) = delete;
@@ -43,7 +48,7 @@ class fs_queue {
   private:
     friend class file_job;
     fs_queue(const crypto_door& door, volume& metadata, extent_keys& keys, std::unique_ptr<submit_queue> bios,
-             unsigned depth);
+             const fs_queue_options& options);
     void make_ready(file_job& job) noexcept;
     void wait_for_key(file_job& job) noexcept;
     void key_is_free() noexcept;
@@ -58,6 +63,7 @@ class fs_queue {
     const crypto_door door_;
     volume& volume_;
     extent_keys& keys_;
+    const bool commits_for_room_;
     std::unique_ptr<submit_queue> bios_;
     const std::uint32_t least_granule_bytes_; // the device's block
     std::vector<std::unique_ptr<file_job>> jobs_;

@@ -2,54 +2,13 @@
 #include "fsdemo/fsck.hpp"
 
 #include "fsdemo/fsck_checks.hpp"
+#include "fsdemo/superblocks.hpp"
 
 #include <algorithm>
 #include <cerrno>
 
 namespace blkcrypto::fsdemo {
 namespace {
-
-constexpr std::string_view no_image = "no fsdemo image"; // decode_superblock()'s words
-
-struct superblock_copy {
-    std::optional<superblock> super;
-    std::string_view why;
-    std::error_code error; // of reading it
-    bool is_zero = false;
-};
-using superblock_copies = std::array<superblock_copy, superblock_count>;
-
-superblock_copies read_superblocks(metadata_io& io) {
-    superblock_copies copies;
-    const auto buffer = std::make_unique<block_buffer>();
-    for (block_number block = 0; block < superblock_count; ++block) {
-        superblock_copy& copy = copies[block];
-        copy.error = io.read(block, buffer->bytes);
-        if (copy.error)
-            continue;
-        copy.super = decode_superblock(buffer->bytes, copy.why);
-        copy.is_zero = std::ranges::all_of(buffer->bytes, [](std::byte b) { return b == std::byte{0}; });
-    }
-    return copies;
-}
-
-/// The block of the one that counts.
-result<block_number> find_newest(const superblock_copies& copies, std::string& why) {
-    const auto generation = [&](block_number block) {
-        return copies[block].super ? copies[block].super->generation : 0;
-    };
-    const block_number newest = generation(1) > generation(0) ? 1 : 0;
-    if (generation(newest) != 0)
-        return newest;
-    for (const superblock_copy& copy : copies)
-        if (copy.error) {
-            why = "its superblock cannot be read";
-            return copy.error;
-        }
-    const std::string_view of_copy = copies[copies[0].why == no_image ? 1 : 0].why;
-    why = of_copy == no_image ? std::string(of_copy) : "its superblock: " + std::string(of_copy);
-    return make_error(of_copy == no_image ? EMEDIUMTYPE : EUCLEAN);
-}
 
 class superblock_check {
   public:
@@ -62,9 +21,6 @@ class superblock_check {
     void run(std::uint64_t device_blocks) {
         const superblock& super = report_.super;
         report_.superblocks[newest_] = superblock_state::counts;
-        if (super.generation % superblock_count != newest_)
-            wrong(newest_, "its generation, " + std::to_string(super.generation) +
-                               ", belongs into the other superblock");
         if (super.blocks > device_blocks)
             wrong(newest_, "it has " + std::to_string(super.blocks) + " blocks, and only " +
                                std::to_string(device_blocks) + " are there");
@@ -92,15 +48,15 @@ class superblock_check {
             return wrong(block, "it cannot be read: " + other.error.message());
         }
         if (!other.super) {
-            state = other.is_zero ? superblock_state::empty : superblock_state::invalid;
-            if (!other.is_zero || super.generation != 1) // mkfs leaves zeros
-                note(block, other.is_zero ? "it is empty" : other.why);
+            state = other.is_empty ? superblock_state::empty : superblock_state::invalid;
+            if (!other.is_empty || super.generation != 1) // mkfs leaves zeros
+                note(block, other.is_empty ? "it is empty" : other.why);
             return;
         }
         state = superblock_state::previous;
         if (other.super->uuid != super.uuid || other.super->blocks != super.blocks)
             wrong(block, "it is of another filesystem");
-        else if (other.super->generation % superblock_count != block)
+        else if (other.is_misplaced)
             wrong(block, "its generation, " + std::to_string(other.super->generation) +
                              ", belongs into the other superblock");
         else if (other.super->generation + 1 != super.generation)
@@ -147,7 +103,7 @@ result<fsck_report> check_image(block_device& device, env& e, const fsck_options
     if (!io)
         return io.error();
     const superblock_copies copies = read_superblocks(**io);
-    const auto newest = find_newest(copies, why);
+    const auto newest = newest_superblock(copies, why);
     if (!newest)
         return newest.error();
     fsck_report report;

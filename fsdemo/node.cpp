@@ -10,10 +10,6 @@ namespace {
 
 constexpr std::array<char, 4> node_magic{'f', 's', 'd', 'n'};
 
-bool are_zeros(bytes_view bytes) noexcept {
-    return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
-}
-
 } // namespace
 
 void node::init(unsigned level) noexcept {
@@ -176,7 +172,7 @@ std::string_view node::check_slots() const noexcept {
         if (key(slot - 1) >= key(slot))
             return "has keys out of order";
     if (is_leaf() && !are_data_in_place())
-        return "has items that overlap or leave gaps";
+        return "has items that overlap, leave gaps, or are too large";
     const std::size_t slots_end = header_bytes + count() * slot_bytes();
     if (!are_zeros(bytes_view(bytes_).subspan(slots_end, free_bytes())))
         return "is not zero where it has to be";
@@ -187,7 +183,8 @@ bool node::are_data_in_place() const noexcept {
     const std::size_t slots_end = header_bytes + count() * leaf_slot_bytes;
     std::size_t end = block_bytes;
     for (unsigned slot = 0; slot < count(); ++slot) {
-        if (data_begin(slot) < slots_end || data_begin(slot) + data_size(slot) != end)
+        if (data_begin(slot) < slots_end || data_begin(slot) + data_size(slot) != end ||
+            data_size(slot) == 0 || data_size(slot) > item_bytes_max)
             return false;
         end = data_begin(slot);
     }

@@ -6,7 +6,8 @@
 namespace blkcrypto::fsdemo {
 namespace {
 
-constexpr std::size_t nodes_in_use_max = 32; // at once, by a step on the tree
+// At once, by a step on the tree; and by one that does not wait and begins anew with each node that is read.
+constexpr std::size_t nodes_in_use_max = 4 * (level_max + 1);
 
 } // namespace
 

@@ -4,7 +4,7 @@
 // long as there is room, and those changed since, which are kept until they are written. A changed node is a
 // copy that has no block yet: its reference is a number no image has, until commit gives it one.
 //
-// Between two calls of get() at least the 32 nodes used last stay in memory. For one thread. May throw
+// Between two calls of get() at least the 64 nodes used last stay in memory. For one thread. May throw
 // std::bad_alloc.
 
 #include "fsdemo/metadata_io.hpp"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fsdemo/volume.hpp"
 
+#include "fsdemo/superblocks.hpp"
+
 #include <algorithm>
 #include <cerrno>
 
@@ -22,26 +24,6 @@ void make_first_root(node& root, const superblock& super) {
     root.insert_item(0, inode_key(root_inode), encode(inode_item{inode_kind::directory, 0, root_inode, {}}));
     root.insert_item(1, free_key(super.root.block + 1), encode(free_item{super.free_blocks}));
     root.seal(super.root, super.uuid);
-}
-
-/// The superblock that counts. Nothing: `why` is what is wrong with the one that looks most like one.
-std::optional<superblock> newest(std::span<const block_buffer, superblock_count> copies,
-                                 std::string_view& why) {
-    std::optional<superblock> best;
-    for (block_number block = 0; block < superblock_count; ++block) {
-        std::string_view what;
-        auto super = decode_superblock(copies[block].bytes, what);
-        // The next state would overwrite it.
-        if (super && super->generation % superblock_count != block) {
-            super.reset();
-            what = "in the place of the other one";
-        }
-        if (super && (!best || super->generation > best->generation))
-            best = super;
-        if (!super && (why.empty() || why == "no fsdemo image"))
-            why = what;
-    }
-    return best;
 }
 
 std::error_code check_features(const superblock& super, bool read_only, std::string& why) {
@@ -96,18 +78,17 @@ result<std::unique_ptr<volume>> volume::open(block_device& device, env& e, const
         why = "too short for a superblock";
         return make_error(EMEDIUMTYPE);
     }
-    const auto copies = std::make_unique<std::array<block_buffer, superblock_count>>();
-    for (block_number block = 0; block < superblock_count; ++block)
-        if (const std::error_code error = (*io)->read(block, (*copies)[block].bytes)) {
-            why = "its superblock cannot be read";
-            return error;
-        }
-    std::string_view wrong;
-    const auto super = newest(*copies, wrong);
-    if (!super) {
-        why = wrong == "no fsdemo image" ? std::string(wrong) : "its superblock: " + std::string(wrong);
-        return make_error(wrong == "no fsdemo image" ? EMEDIUMTYPE : EUCLEAN);
+    const superblock_copies copies = read_superblocks(**io);
+    const auto newest = newest_superblock(copies, why);
+    if (!newest)
+        return newest.error();
+    // It might be the newer one, whose state would be overwritten.
+    const superblock_copy& other = copies[1 - *newest];
+    if (other.error && !options.read_only) {
+        why = "one of its superblocks cannot be read: it can only be read";
+        return other.error;
     }
+    const std::optional<superblock>& super = copies[*newest].super;
     if (super->blocks > blocks_of(device)) {
         why = "it has " + std::to_string(super->blocks) + " blocks, and only " +
               std::to_string(blocks_of(device)) + " are there";
@@ -138,6 +119,13 @@ std::uint64_t volume::commit_needs() const noexcept {
     return changed + listing + listing / 16 + 4 * (tree_.root_level() + 2);
 }
 
+// Each part's extent may be in a leaf of its own, of which there are no more than what is used has items for.
+std::uint64_t volume::nodes_of_parts(std::uint64_t parts) const noexcept {
+    constexpr std::uint64_t items_in_leaf_min = 20;
+    const std::uint64_t leaves_there = (super_.blocks - space_.free_blocks()) / items_in_leaf_min + 1;
+    return std::min(parts, leaves_there) + parts / items_in_leaf_min + 1;
+}
+
 std::error_code volume::may_change(room_for what, std::uint64_t data_blocks) const noexcept {
     if (has_failed_)
         return make_error(EIO);
@@ -156,8 +144,12 @@ std::error_code volume::fail(std::error_code error) noexcept {
 std::error_code volume::commit() {
     if (has_failed_)
         return make_error(EIO);
-    if (!has_changed())
-        return read_only_ ? std::error_code{} : io_->flush();
+    if (!has_changed() && read_only_)
+        return {};
+    if (!has_changed()) {
+        const std::error_code error = io_->flush();
+        return error ? fail(error) : error;
+    }
     return change([this] {
         const std::error_code error = place_nodes();
         return error ? error : write_state();
@@ -199,6 +191,7 @@ std::error_code volume::write_state() {
     if (const std::error_code error = io_->write_fua({next.generation % superblock_count, block->bytes}))
         return error;
     super_ = next;
+    unshared_.clear();
     tree_.set_root(next.root);
     nodes_.settle(next.generation);
     space_.settle();

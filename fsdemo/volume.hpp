@@ -11,6 +11,7 @@
 #include "fsdemo/space.hpp"
 
 #include <string>
+#include <unordered_set>
 
 namespace blkcrypto::fsdemo {
 
@@ -41,18 +42,29 @@ class volume {
     /// EUCLEAN, and trouble() is that `key`'s item is wrong.
     std::error_code bad_item(const tree_key& key);
 
+    /// Below inode_numbers_max: may_change() has looked.
+    /// How many nodes at most are changed with the EXTENT items of so many parts of files.
+    std::uint64_t nodes_of_parts(std::uint64_t parts) const noexcept;
+
     inode_number take_inode_number() noexcept { return super_.next_inode++; }
+
+    /// The extent has lost a reference since the last commit, and has others left: in the last state it is
+    /// shared, and must not be written in place.
+    void note_unshared(block_number extent) { unshared_.insert(extent); }
+    bool was_shared(block_number extent) const noexcept { return unshared_.contains(extent); }
 
     enum class room_for : std::uint8_t {
         more, // leaves enough to take something away
         less
     };
     /// Before anything is changed: EROFS; EIO after fail(); ENOSPC if `data_blocks` beside what a commit may
-    /// need are not there.
+    /// need are not there. What changes more than a few items says how many blocks that may take as well.
     std::error_code may_change(room_for what, std::uint64_t data_blocks = 0) const noexcept;
     /// Runs one, after may_change(): whatever error it returns, or no memory, fails the volume.
     template <typename Change>
     std::error_code change(Change&& make) {
+        if (has_failed_)
+            return make_error(EIO);
         const std::error_code error = or_no_memory(make);
         return error ? fail(error) : error;
     }
@@ -67,7 +79,6 @@ class volume {
     /// Makes the state in memory the durable one; a flush where nothing has changed. All data it refers to
     /// has been written. After an error, ENOMEM among them, it has failed.
     std::error_code commit();
-    std::error_code flush() noexcept { return io_->flush(); }
 
   private:
     volume(std::unique_ptr<metadata_io> io, const superblock& super, const volume_options& options)
@@ -82,6 +93,7 @@ class volume {
     superblock super_;
     const bool read_only_;
     bool has_failed_ = false;
+    std::unordered_set<block_number> unshared_; // extents, by their first blocks
     node_store nodes_;
     btree tree_;
     space space_;

@@ -2,6 +2,7 @@
 #include "blkcrypto/dev/range_lock_device.hpp"
 
 #include "blkcrypto/base/mempool.hpp"
+#include "blkcrypto/base/secret.hpp"
 #include "blkcrypto/block/range_lock.hpp"
 #include "blkcrypto/inline_crypt/crypto_profile.hpp"
 #include "blkcrypto/inline_crypt/submit.hpp"
@@ -124,7 +125,13 @@ class range_lock_queue final : public block_queue {
     struct cut_io final : bio_end_io {
         explicit cut_io(range_lock_queue& q)
             : queue(q), memory(std::make_unique_for_overwrite<std::byte[]>(2 * data_unit_size::max_bytes)) {}
+        ~cut_io() { wipe(); }
         void end_io(bio& piece) noexcept override { queue.piece_ended(*this, piece); }
+        /// It was plaintext.
+        void wipe() noexcept {
+            for (const cut_unit& unit : cut_units())
+                zeroize({unit.segment.data, unit.segment.length_bytes});
+        }
         std::span<cut_unit> cut_units() noexcept { return {units.data(), unit_count}; }
 
         range_lock_queue& queue;
@@ -200,6 +207,7 @@ void range_lock_queue::start_cut(job& j, cut_io& cut) noexcept {
     cut.owner = &j;
     cut.is_writing = false;
     cut.status = blk_status::ok;
+    cut.wipe();
     cut.unit_count = 0;
     bvec_iter part = source.iter;
     dun number = source.crypt.first_dun;
