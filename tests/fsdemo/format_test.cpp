@@ -321,3 +321,8 @@ TEST_CASE("features that are not known keep an image from being read or written"
     CHECK(opened_with(40, 1, true) == 5);
     CHECK(opened_with(48, 1, false) == 5);
 }
+
+TEST_CASE("the checksum of metadata is CRC-32C") {
+    CHECK(crc32c(std::as_bytes(std::span("123456789", 9))) == 0xe3069283);
+    CHECK(crc32c({}) == 0);
+}

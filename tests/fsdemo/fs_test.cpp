@@ -70,3 +70,159 @@ TEST_CASE("what is written is read, at any offset, across mounts, encrypted and 
         }
     }
 }
+
+// After a crash the size is the old one, and so must be what is behind it.
+TEST_CASE("what is written in place behind the end of a file is not there without its size") {
+    rig r;
+    const auto inode = *r.fs->create_file(root_inode, "f");
+    {
+        const auto file = *r.fs->open(inode);
+        REQUIRE_FALSE(write_at(*r.fs, *file, 0, random_bytes(100, 1)));
+        REQUIRE_FALSE(r.fs->sync());
+        REQUIRE_FALSE(write_at(*r.fs, *file, 200, random_bytes(50, 2), true));
+    }
+    r.mount();
+    const auto file = *r.fs->open(inode);
+    REQUIRE((*file).size_bytes() == 100);
+    REQUIRE_FALSE(r.fs->truncate(*file, 1000));
+    auto expected = random_bytes(100, 1);
+    expected.resize(1000);
+    CHECK(*read_at(*r.fs, *file, 0, 1000) == expected);
+}
+
+TEST_CASE("an extent that the last state shares is not written in place, whoever has it now") {
+    rig r;
+    const auto old_bytes = random_bytes(8192, 1);
+    const auto a = *r.fs->create_file(root_inode, "a");
+    {
+        const auto file = *r.fs->open(a);
+        REQUIRE_FALSE(write_at(*r.fs, *file, 0, old_bytes));
+        REQUIRE(r.fs->reflink(*file, root_inode, "b").has_value());
+    }
+    REQUIRE_FALSE(r.fs->sync());
+    REQUIRE_FALSE(r.fs->remove(root_inode, "a"));
+    {
+        const auto file = *r.fs->open(*r.fs->lookup("b"));
+        REQUIRE_FALSE(write_at(*r.fs, *file, 0, random_bytes(4096, 2), true));
+    }
+    r.mount(); // as after a crash: a is there again
+    CHECK(*read_all(*r.fs, a) == old_bytes);
+    CHECK(*read_all(*r.fs, *r.fs->lookup("b")) == old_bytes);
+    // Once it is durable that nobody shares it, it may.
+    REQUIRE_FALSE(r.fs->remove(root_inode, "a"));
+    REQUIRE_FALSE(r.fs->sync());
+    const auto inode = *r.fs->lookup("b");
+    const auto before = r.fs->extents_of(inode)->front().physical_offset_bytes;
+    const auto file = *r.fs->open(inode);
+    REQUIRE_FALSE(write_at(*r.fs, *file, 0, random_bytes(4096, 2), true));
+    CHECK(r.fs->extents_of(inode)->front().physical_offset_bytes == before);
+}
+
+TEST_CASE("a file of many extents can be removed from a full image, and not shared where there is no room") {
+    rig r(crypt_path::fallback, 2048);
+    const auto a = *r.fs->create_file(root_inode, "a");
+    {
+        const auto file = *r.fs->open(a);
+        // Extents of one block whose neighbours are others', so that what is freed is in pieces.
+        const auto other = *r.fs->open(*r.fs->create_file(root_inode, "other"));
+        const auto block = random_bytes(4096, 1);
+        std::error_code error;
+        for (std::uint64_t i = 0; !error; ++i) {
+            error = write_at(*r.fs, *file, i * 4096, block);
+            if (!error)
+                error = write_at(*r.fs, *other, i * 4096, block);
+        }
+        REQUIRE(error == make_error(ENOSPC));
+        CHECK(r.fs->reflink(*file, root_inode, "b").error() == make_error(ENOSPC));
+    }
+    REQUIRE_FALSE(r.fs->sync());
+    const auto free_before = r.fs->space().free_blocks;
+    REQUIRE_FALSE(r.fs->remove(root_inode, "a"));
+    REQUIRE_FALSE(r.fs->sync());
+    CHECK(r.fs->space().free_blocks > free_before + 800);
+    REQUIRE_FALSE(r.fs->remove(root_inode, "other"));
+    REQUIRE_FALSE(r.fs->sync());
+    CHECK(r.fs->space().free_blocks > 2000);
+}
+
+TEST_CASE("without commits for room nothing is durable before a sync") {
+    rig r(crypt_path::fallback, 256);
+    const auto inode = *r.fs->create_file(root_inode, "f");
+    {
+        const auto file = *r.fs->open(inode);
+        REQUIRE_FALSE(write_at(*r.fs, *file, 0, random_bytes(400'000, 1)));
+    }
+    REQUIRE_FALSE(r.fs->sync());
+    r.mount({.commits_for_room = false});
+    {
+        const auto file = *r.fs->open(inode);
+        std::error_code error;
+        for (std::uint64_t i = 0; i < 10 && !error; ++i)
+            error = write_at(*r.fs, *file, 0, random_bytes(400'000, 2 + i));
+        CHECK(error == make_error(ENOSPC));
+    }
+    r.mount();
+    CHECK(*read_all(*r.fs, inode) == random_bytes(400'000, 1));
+    const auto file = *r.fs->open(inode);
+    for (std::uint64_t i = 0; i < 10; ++i)
+        REQUIRE_FALSE(write_at(*r.fs, *file, 0, random_bytes(400'000, 2 + i)));
+}
+
+TEST_CASE("a flush that fails fails the filesystem, also where nothing but data was written") {
+    rig r;
+    const auto inode = *r.fs->create_file(root_inode, "f");
+    const auto file = *r.fs->open(inode);
+    REQUIRE_FALSE(write_at(*r.fs, *file, 0, random_bytes(4096, 1)));
+    REQUIRE_FALSE(r.fs->sync());
+    REQUIRE_FALSE(write_at(*r.fs, *file, 0, random_bytes(4096, 2), true));
+    struct : device_faults {
+        std::optional<device_fault> fault_of(const bio& b) noexcept override {
+            return b.is_flush() ? std::optional(device_fault{blk_status::ioerr, data_moved::none})
+                                : std::nullopt;
+        }
+    } no_flush;
+    r.medium.set_faults(&no_flush);
+    CHECK(r.fs->sync() == make_error(EIO));
+    r.medium.set_faults(nullptr);
+    CHECK(r.fs->sync() == make_error(EIO));
+}
+
+TEST_CASE("what is no policy is refused before anything else is looked at") {
+    rig r;
+    const auto key = r.add_key();
+    const auto directory = r.encrypted_directory("e", policy_under(key, fscrypt_mode::aes_256_xts));
+    auto policy = encode(policy_under(key, fscrypt_mode::aes_256_xts));
+    std::string_view why;
+    CHECK_FALSE(r.fs->set_policy(directory, policy, why));
+    CHECK(r.fs->set_policy(directory, bytes_view(policy).first(20), why) == make_error(EINVAL));
+    policy[0] = std::byte{9};
+    CHECK(r.fs->set_policy(directory, policy, why) == make_error(EINVAL));
+    CHECK(r.fs->set_policy(*r.fs->create_file(root_inode, "f"), policy, why) == make_error(EINVAL));
+}
+
+TEST_CASE("an inode number that is taken already is a damaged image's, not somebody else's file") {
+    rig r;
+    const auto inode = *r.fs->create_file(root_inode, "f");
+    {
+        const auto file = *r.fs->open(inode);
+        REQUIRE_FALSE(write_at(*r.fs, *file, 0, random_bytes(4096, 1)));
+    }
+    REQUIRE_FALSE(r.fs->sync());
+    superblock super = r.fs->super();
+    super.next_inode = inode;
+    block_buffer block;
+    encode(super, block.bytes);
+    std::ranges::copy(block.bytes, r.medium.medium(sector_of(super.generation % 2), block_bytes).begin());
+    r.mount();
+    CHECK(r.fs->create_file(root_inode, "g").error() == make_error(EUCLEAN));
+    r.mount();
+    CHECK(*read_all(*r.fs, inode) == random_bytes(4096, 1));
+}
+
+TEST_CASE("a filesystem without a place for a request, or for a key, is refused") {
+    rig r;
+    r.fs.reset();
+    std::string why;
+    CHECK(demo_fs::mount(r.stack.door(), {.depth = 0}, why).error() == make_error(EINVAL));
+    CHECK(demo_fs::mount(r.stack.door(), {.keys_max = 0}, why).error() == make_error(EINVAL));
+}
