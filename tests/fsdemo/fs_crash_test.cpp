@@ -159,7 +159,7 @@ class in_place_run {
           stack_(e_, recorder_, path), after_image_(formatted(in_place_blocks)),
           after_device_(make_memory_device(after_image_)), after_stack_(after_e_, *after_device_, path) {
         std::string why;
-        fs_ = std::move(demo_fs::mount(stack_.door(), {}, why).value());
+        fs_ = demo_fs::mount(stack_.door(), {}, why).value();
         const auto key = *fs_->keys().add(master_key_bytes(1));
         epochs_.emplace_back(); // an empty filesystem
         for (std::size_t i = 0; i < file_kinds.size(); ++i) {
@@ -169,7 +169,7 @@ class in_place_run {
             if (kind.mode != fscrypt_mode{})
                 REQUIRE_FALSE(
                     fs_->set_policy(directory, encode(policy_under(key, kind.mode, kind.log2_unit)), rule));
-            files_.push_back(std::move(fs_->open(*fs_->create_file(directory, "f")).value()));
+            files_.push_back(fs_->open(*fs_->create_file(directory, "f")).value());
             now_[i] = random_bytes(file_blocks * block_bytes, random_.next());
             REQUIRE_FALSE(write_at(*fs_, *files_[i], 0, now_[i]));
         }
@@ -193,7 +193,7 @@ class in_place_run {
             if (const std::string text = findings_on(*after_device_, after_e_); !text.empty())
                 FAIL(text);
             std::string why;
-            const auto fs = std::move(demo_fs::mount(after_stack_.door(), {.read_only = true}, why).value());
+            const auto fs = demo_fs::mount(after_stack_.door(), {.read_only = true}, why).value();
             (void)*fs->keys().add(master_key_bytes(1));
             const auto names = names_of(*fs);
             const bool is_last = names == epochs_[crash.marks].names;

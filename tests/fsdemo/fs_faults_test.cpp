@@ -289,7 +289,7 @@ struct small_fs {
     void mount() {
         fs.reset();
         std::string why;
-        fs = std::move(demo_fs::mount(stack.door(), {}, why).value());
+        fs = demo_fs::mount(stack.door(), {}, why).value();
         key = *fs->keys().add(master_key_bytes(1));
     }
     std::uint64_t free_blocks() const { return fs->space().free_blocks; }

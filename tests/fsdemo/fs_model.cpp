@@ -309,7 +309,7 @@ std::string fs_pair::move_data(const fs_op& op) {
 
 // Several at once, which may overlap: as if one had been done after the other.
 std::string fs_pair::batch(const fs_op& op) {
-    struct batched : waited_io {
+    struct batched final : waited_io {
         std::vector<std::byte> memory;
         std::vector<std::byte> expected;
         file_handle file;

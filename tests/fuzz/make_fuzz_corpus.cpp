@@ -2,7 +2,9 @@
 // make_fuzz_corpus DIRECTORY: writes what the fuzzers start with, a directory for each. Images are cut behind
 // the last block that is not zero: the shorter, the more of a mutation hits something.
 #include "blkcrypto/dev/memory_device.hpp"
-#include "fsdemo/volume.hpp"
+#include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
+#include "fsdemo/demo_fs.hpp"
+#include "tests/support/random_bytes.hpp"
 #include "tests/support/simulated_env.hpp"
 
 #include <algorithm>
@@ -69,11 +71,64 @@ void write_volume(const std::filesystem::path& file, std::uint64_t items, std::u
     write_image(file, image);
 }
 
+struct waited_io final : file_io_end {
+    void end_io(file_io&) noexcept override { is_done = true; }
+    file_io io;
+    bool is_done = false;
+};
+
+void write_at(demo_fs& fs, open_file& file, std::uint64_t offset, std::size_t length) {
+    auto data = random_bytes(length, offset);
+    waited_io w;
+    w.io.prepare(file_op::write, file, offset, data, w);
+    fs.submit(w.io);
+    while (!w.is_done)
+        fs.wait();
+    check(w.io.status);
+}
+
+/// Directories, and files with parts, holes and shared extents, plain and under the key that the fuzzer has.
+void write_files(const std::filesystem::path& file, int files, int parts) {
+    std::vector<std::byte> image(4 * blocks_min * block_bytes);
+    const auto device = make_memory_device(image);
+    simulated_env e(1);
+    simulated_env metadata_env(2);
+    check(demo_fs::format(*device, e, filesystem_uuid{}));
+    const auto fallback = crypto_fallback::make(e, *make_keyslot_tfms(e, 2, 1), {}).value();
+    std::string why;
+    const auto fs = demo_fs::mount({e, *device, fallback.get(), metadata_env}, {.depth = 4}, why).value();
+    encryption_policy policy;
+    policy.master_key_identifier = *fs->keys().add(random_bytes(64, 1));
+    policy.contents_mode = fscrypt_mode::aes_256_xts;
+    policy.filenames_mode = default_filenames_mode(policy.contents_mode);
+    const auto vault = *fs->make_directory(root_inode, "vault");
+    std::string_view rule;
+    check(fs->set_policy(vault, encode(policy), rule));
+    for (const inode_number directory : {root_inode, vault}) {
+        const auto below = *fs->make_directory(directory, "below");
+        for (int n = 0; n < files; ++n) {
+            const auto opened = fs->open(fs->create_file(below, "file " + std::to_string(n)).value()).value();
+            for (int part = 0; part < parts; ++part)
+                write_at(*fs, *opened, static_cast<std::uint64_t>(part) * 7000, 5000);
+            if (!fs->reflink(*opened, directory, "shared " + std::to_string(n)))
+                die("reflink");
+        }
+        check(fs->sync());
+    }
+    write_image(file, image);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     if (argc != 2)
         die("usage: make_fuzz_corpus DIRECTORY");
+    const std::filesystem::path filesystems = std::filesystem::path(argv[1]) / "fsdemo_fs_fuzz";
+    std::filesystem::create_directories(filesystems);
+    write_files(filesystems / "directories", 0, 0);
+    write_files(filesystems / "one_file", 1, 1);
+    write_files(filesystems / "parts", 2, 4);
+    write_files(filesystems / "files", 8, 1);
     const std::filesystem::path volumes = std::filesystem::path(argv[1]) / "fsdemo_volume_fuzz";
     std::filesystem::create_directories(volumes);
     write_volume(volumes / "empty", 0, 1);
