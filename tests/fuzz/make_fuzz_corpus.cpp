@@ -89,7 +89,7 @@ void write_at(demo_fs& fs, open_file& file, std::uint64_t offset, std::size_t le
 
 /// Directories, and files with parts, holes and shared extents, plain and under the key that the fuzzer has.
 void write_files(const std::filesystem::path& file, int files, int parts) {
-    std::vector<std::byte> image(4 * blocks_min * block_bytes);
+    std::vector<std::byte> image(blocks_min * block_bytes);
     const auto device = make_memory_device(image);
     simulated_env e(1);
     simulated_env metadata_env(2);
@@ -127,8 +127,8 @@ int main(int argc, char** argv) {
     std::filesystem::create_directories(filesystems);
     write_files(filesystems / "directories", 0, 0);
     write_files(filesystems / "one_file", 1, 1);
-    write_files(filesystems / "parts", 2, 4);
-    write_files(filesystems / "files", 8, 1);
+    write_files(filesystems / "parts", 1, 4);
+    write_files(filesystems / "files", 4, 1);
     const std::filesystem::path volumes = std::filesystem::path(argv[1]) / "fsdemo_volume_fuzz";
     std::filesystem::create_directories(volumes);
     write_volume(volumes / "empty", 0, 1);
