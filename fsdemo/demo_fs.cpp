@@ -393,59 +393,68 @@ std::error_code demo_fs::check_replaceable(const inode_item& from, inode_number 
     return target.kind == inode_kind::directory ? check_empty(*volume_, inode) : std::error_code{};
 }
 
+// What rename() is about, and that it may be.
+result<demo_fs::renaming> demo_fs::look_at_rename(inode_number from_parent, std::string_view from,
+                                                  inode_number to_parent, std::string_view to) {
+    if (const auto directory = load_directory(from_parent); !directory)
+        return directory.error();
+    const auto new_parent = load_directory(to_parent);
+    if (!new_parent)
+        return new_parent.error();
+    if (const std::error_code error = check_name(to))
+        return error;
+    const auto entry = find_entry(*volume_, from_parent, from);
+    if (!entry)
+        return entry.error();
+    const auto item = load(entry->inode);
+    if (!item)
+        return item.error();
+    if (check_permitted(*new_parent, *item))
+        return make_error(EXDEV);
+    if (item->kind == inode_kind::directory)
+        if (const std::error_code error = check_not_below(entry->inode, to_parent))
+            return error;
+    renaming what{*entry, *item, {}};
+    const auto target = find_entry(*volume_, to_parent, to);
+    if (!target)
+        return target.error() == make_error(ENOENT) ? result<renaming>(what) : target.error();
+    what.replaced = target->inode;
+    if (target->inode == entry->inode)
+        return what;
+    const auto replaced = load(target->inode);
+    if (!replaced)
+        return replaced.error();
+    if (const std::error_code error = check_replaceable(*item, target->inode, *replaced))
+        return error;
+    return what;
+}
+
 std::error_code demo_fs::rename(inode_number from_parent, std::string_view from, inode_number to_parent,
                                 std::string_view to) {
     return or_no_memory([&]() -> std::error_code {
         wait_for_all();
-        if (const auto directory = load_directory(from_parent); !directory)
-            return directory.error();
-        const auto new_parent = load_directory(to_parent);
-        if (!new_parent)
-            return new_parent.error();
-        if (const std::error_code error = check_name(to))
-            return error;
-        const auto entry = find_entry(*volume_, from_parent, from);
-        if (!entry)
-            return entry.error();
-        auto item = load(entry->inode);
-        if (!item)
-            return item.error();
-        if (check_permitted(*new_parent, *item))
-            return make_error(EXDEV);
-        if (item->kind == inode_kind::directory)
-            if (const std::error_code error = check_not_below(entry->inode, to_parent))
-                return error;
-        const auto target = find_entry(*volume_, to_parent, to);
-        if (!target && target.error() != make_error(ENOENT))
-            return target.error();
-        if (target && target->inode == entry->inode)
+        auto what = look_at_rename(from_parent, from, to_parent, to);
+        if (!what)
+            return what.error();
+        const inode_number inode = what->entry.inode;
+        if (what->replaced == inode)
             return {};
-        std::optional<inode_item> replaced;
-        if (target) {
-            const auto loaded = load(target->inode);
-            if (!loaded)
-                return loaded.error();
-            if (const std::error_code error = check_replaceable(*item, target->inode, *loaded))
-                return error;
-            replaced = *loaded;
-        }
         if (const std::error_code error = may_change(volume::room_for::more))
             return error;
-        if (replaced)
-            if (const std::error_code error = remove_with_data(to_parent, to, target->inode))
+        if (what->replaced)
+            if (const std::error_code error = remove_with_data(to_parent, to, *what->replaced))
                 return error;
-        if (const std::error_code error =
-                volume_->change([&] { return erase_entry(*volume_, from_parent, from); }))
-            return error;
-        item->parent = to_parent;
-        if (const std::error_code error =
-                volume_->change([&] { return store_inode(*volume_, entry->inode, *item); }))
-            return error;
-        if (const auto opened = open_.find(entry->inode); opened != open_.end())
-            opened->second->item_.parent = to_parent;
-        return volume_->change([&] {
-            return add_entry(*volume_, to_parent, {std::string(to), entry->inode, entry->kind});
+        what->item.parent = to_parent;
+        const std::error_code error = volume_->change([&] {
+            if (const std::error_code failed = erase_entry(*volume_, from_parent, from))
+                return failed;
+            if (const std::error_code failed = store_inode(*volume_, inode, what->item))
+                return failed;
+            return add_entry(*volume_, to_parent, {std::string(to), inode, what->entry.kind});
         });
+        if (const auto opened = open_.find(inode); !error && opened != open_.end())
+            opened->second->item_.parent = to_parent;
+        return error;
     });
 }
 

@@ -176,6 +176,13 @@ class demo_fs {
     result<std::optional<encryption_context>> context_for_new(const inode_item& parent);
     result<inode_number> make(inode_number parent, std::string_view name, inode_kind kind);
     std::error_code check_not_below(inode_number directory, inode_number other);
+    struct renaming {
+        dir_entry entry;
+        inode_item item;
+        std::optional<inode_number> replaced;
+    };
+    result<renaming> look_at_rename(inode_number from_parent, std::string_view from, inode_number to_parent,
+                                    std::string_view to);
     std::error_code check_replaceable(const inode_item& from, inode_number inode, const inode_item& target);
     std::error_code cut_size(inode_number inode, std::uint64_t size_bytes_max);
     std::error_code shorten(inode_number inode, std::uint64_t kept_bytes);
