@@ -25,6 +25,7 @@ class file_job final : public range_hold {
 
   private:
     static constexpr unsigned bios_max = 8;
+    static constexpr std::uint64_t bio_bytes_max = std::uint64_t{extent_blocks_max} << block_bits;
 
     enum class step : std::uint8_t { look, fill_edges, move, done };
     /// What a step that did not fail did.
