@@ -22,8 +22,7 @@ class df_verb final : public cli::verb {
     }
 
     int run() override {
-        if (json_.is_requested())
-            options_.check_output("--json", json_.target());
+        options_.check_output(json_);
         const auto image = mounted_image::open(options_, image_use::read);
         const auto space = image->fs().space();
         const superblock& super = image->fs().super();

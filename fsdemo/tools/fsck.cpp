@@ -138,6 +138,7 @@ class fsck_verb final : public cli::verb {
     }
 
     int run() override {
+        check_not_image(json_, image_);
         json_.open();
         const fsck_report report = check_image(image_);
         if (json_.wants_text())

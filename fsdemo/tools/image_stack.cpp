@@ -53,6 +53,19 @@ image_lock image_lock::take(const std::string& image, image_use use) {
     return image_lock(std::move(file));
 }
 
+void check_not_image(std::string_view option, const std::string& path, const std::string& image) {
+    const bool is_stdout = path == cli::standard_stream;
+    if (is_stdout ? cli::file::open_output(path).is_same_as(image) : cli::file::are_same_input(path, image))
+        throw cli::unusable(option, fmt::format("{} is also the image", is_stdout ? "stdout" : path));
+}
+
+void check_not_image(const cli::json_output& json, const std::string& image) {
+    if (json.is_requested())
+        check_not_image("--json", json.target(), image);
+    if (json.wants_text())
+        check_not_image("output", cli::standard_stream, image);
+}
+
 void stack_options::add_to(CLI::App& verb) {
     verb.add_option("--path", path, "fallback (default) or inline: where encryption is done")
         ->type_name("PATH");

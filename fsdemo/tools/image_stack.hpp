@@ -8,6 +8,7 @@
 #include "blkcrypto/base/worker_pool.hpp"
 #include "blkcrypto/dev/engine_profile.hpp"
 #include "blkcrypto/dev/image_device.hpp"
+#include "blkcrypto/tools/cli/json_output.hpp"
 #include "fsdemo/crypto_door.hpp"
 
 #include <CLI/CLI.hpp>
@@ -27,6 +28,12 @@ class image_lock {
     explicit image_lock(file_descriptor&& file) noexcept : file_(std::move(file)) {}
     file_descriptor file_;
 };
+
+/// `path`, where something is to be written ("-" is stdout), is not the image. program_error, exit code 2,
+/// that names `option`. Opens nothing.
+void check_not_image(std::string_view option, const std::string& path, const std::string& image);
+/// Neither is where a verb's JSON goes, nor where its text does.
+void check_not_image(const cli::json_output& json, const std::string& image);
 
 /// --path and --engine.
 struct stack_options {

@@ -65,8 +65,7 @@ class ls_verb final : public cli::verb {
     }
 
     int run() override {
-        if (json_.is_requested())
-            options_.check_output("--json", json_.target());
+        options_.check_output(json_);
         const image_path path = image_path::parse(path_);
         const auto image = mounted_image::open(options_, image_use::read);
         const auto rows = rows_of(*image, image->locate_existing(path));

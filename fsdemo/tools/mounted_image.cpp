@@ -56,11 +56,16 @@ void mount_options::add_to(CLI::App& verb) {
 void mount_options::check_output(std::string_view option, const std::string& path) const {
     const std::string output = path == cli::standard_stream ? "/dev/stdout" : path;
     const std::string_view name = path == cli::standard_stream ? "stdout" : std::string_view(path);
-    if (cli::file::are_same_input(output, image))
-        throw cli::unusable(option, fmt::format("{} is also the image", name));
+    check_not_image(option, path, image);
     for (const std::string& key : keys.files)
         if (key != cli::standard_stream && cli::file::are_same_input(output, key))
             throw cli::unusable(option, fmt::format("{} is also a key file", name));
+}
+
+void mount_options::check_output(const cli::json_output& json) const {
+    check_not_image(json, image);
+    if (json.is_requested())
+        check_output("--json", json.target());
 }
 
 // --- mounting ---

@@ -35,6 +35,8 @@ struct mount_options {
     /// `path`, where something is to be written ("-" is stdout), is neither the image nor a key file.
     /// program_error, exit code 2, that names `option`. Opens nothing.
     void check_output(std::string_view option, const std::string& path) const;
+    /// The same of what a verb prints or writes as its result.
+    void check_output(const cli::json_output& json) const;
 };
 
 class mounted_image {

@@ -264,6 +264,36 @@ unchanged_state() {
     expect_equal "entries after: $*" "$("$fsdemo" ls "$image" /s | wc -l)" 1
 }
 
+# Where a report goes is never the image it is about, by whatever name, not even as stdout.
+outputs() {
+    local name verb
+    ln -s d.img link.img
+    ln d.img hard.img
+    for verb in fsck ls df "stat /s/f"; do
+        set -- $verb
+        for name in d.img ./d.img link.img hard.img; do
+            unchanged d.img refused "--json: $name is also the image" "$1" d.img "${@:2}" --json=$name
+        done
+        unchanged d.img onto_image "$1" d.img "${@:2}" --json
+        unchanged d.img onto_image "$1" d.img "${@:2}"
+        unchanged d.img onto_image "$1" d.img "${@:2}" --json=report.json
+    done
+    unchanged d.img onto_image get d.img /p/f
+    rm link.img hard.img
+}
+
+# A command whose stdout is the image.
+onto_image() {
+    local status=0
+    "$fsdemo" "$@" 1<>d.img 2>stderr || status=$?
+    expect_equal "status onto the image: $*" $status 2
+    expect_says "stdout is also the image"
+    status=0
+    "$fsdemo" "$@" >>d.img 2>stderr || status=$?
+    expect_equal "status behind the image: $*" $status 2
+    expect_says "stdout is also the image"
+}
+
 names() {
     local long
     printf -v long '%0256d' 0
@@ -362,6 +392,7 @@ locked
 keys
 policies
 engines
+outputs
 names
 making
 usage
