@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fsdemo mkfs: makes the image, of zeros, and an empty filesystem on it.
+// fsdemo mkfs: makes the image, of zeros, and an empty filesystem on it. It gets its name when it is
+// complete: until then an old image of that name is there and whole.
 
 #include "blkcrypto/tools/cli/number.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
@@ -8,6 +9,11 @@
 #include "fsdemo/tools/image_stack.hpp"
 #include "fsdemo/tools/verbs.hpp"
 
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,10 +29,62 @@ bool is_there(const std::string& path) {
     return lstat(path.c_str(), &found) == 0;
 }
 
-bool is_regular(const std::string& path) {
+// Never a device: what mkfs makes takes the place of what was there.
+void check_regular(const std::string& path) {
     struct stat found {};
-    return stat(path.c_str(), &found) == 0 && S_ISREG(found.st_mode);
+    if (stat(path.c_str(), &found) != 0 || S_ISREG(found.st_mode))
+        return; // what is not there is for others to say
+    if (S_ISDIR(found.st_mode))
+        throw cli::file_error(cli::exit_unusable, path, EISDIR);
+    throw cli::unusable(path, "not a regular file, and mkfs makes no others", ENOTBLK);
 }
+
+// Of a link, what it leads to.
+std::string real_path(const std::string& path) {
+    const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr), &std::free);
+    if (!real)
+        throw cli::file_error(cli::exit_unusable, path, errno);
+    return real.get();
+}
+
+/// The image while it is being made: a file beside its final name, removed unless it gets that.
+class new_image {
+  public:
+    explicit new_image(const std::string& target)
+        : target_(target), path_(fmt::format("{}.mkfs-{}", target, getpid())) {}
+    new_image(const new_image&) = delete;
+    new_image& operator=(const new_image&) = delete;
+    ~new_image() {
+        if (is_made_)
+            (void)unlink(path_.c_str());
+    }
+
+    const std::string& path() const noexcept { return path_; }
+    std::error_code make(byte_count size) {
+        const std::error_code error = create_image(path_, size, false);
+        is_made_ = !error;
+        return error;
+    }
+    /// Without `overwrite` EEXIST where something has the name by now.
+    std::error_code put_in_place(bool overwrite) {
+        if ((overwrite ? rename(path_.c_str(), target_.c_str()) : link(path_.c_str(), target_.c_str())) != 0)
+            return make_error(errno);
+        is_made_ = !overwrite; // a link has left the other name
+        return sync_directory();
+    }
+
+  private:
+    std::error_code sync_directory() const {
+        const auto slash = target_.rfind('/');
+        const std::string directory = slash == std::string::npos ? "." : target_.substr(0, slash + 1);
+        const file_descriptor opened(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        return make_error(!opened || fsync(opened.get()) != 0 ? errno : 0);
+    }
+
+    const std::string target_;
+    const std::string path_;
+    bool is_made_ = false;
+};
 
 int exit_code_of(std::error_code error) {
     return error == make_error(EEXIST) || error == make_error(ENOSPC) || error == make_error(EIO)
@@ -40,9 +98,8 @@ class mkfs_verb final : public cli::verb {
     int run() override;
 
   private:
-    image_lock create_new(byte_count size) const;
-    image_lock replace(byte_count size) const;
-    void format(image_lock&& lock, const filesystem_uuid& uuid) const;
+    [[noreturn]] void fail(std::error_code error) const;
+    void format(const std::string& path, const filesystem_uuid& uuid) const;
 
     std::string image_;
     std::string size_;
@@ -62,32 +119,19 @@ CLI::App* mkfs_verb::add_to(CLI::App& program) {
     return app;
 }
 
-image_lock mkfs_verb::create_new(byte_count size) const {
-    const std::error_code error = create_image(image_, size, false);
-    if (error == make_error(EEXIST))
+[[noreturn]] void mkfs_verb::fail(std::error_code error) const {
+    if (error == make_error(EEXIST) && !overwrite_)
         throw cli::program_error(cli::exit_failed, image_, "there already; --overwrite replaces it", EEXIST);
-    if (error)
-        throw cli::file_error(exit_code_of(error), image_, error.value());
-    return image_lock::take(image_, image_use::write);
+    throw cli::file_error(exit_code_of(error), image_, error.value());
 }
 
-// Not while somebody uses it.
-image_lock mkfs_verb::replace(byte_count size) const {
-    image_lock lock = image_lock::take(image_, image_use::write);
-    if (!is_regular(image_))
-        throw cli::unusable(image_, "not a regular file", EINVAL);
-    if (const std::error_code error = create_image(image_, size, true))
-        throw cli::file_error(exit_code_of(error), image_, error.value());
-    return lock;
-}
-
-void mkfs_verb::format(image_lock&& lock, const filesystem_uuid& uuid) const {
-    const auto stack = image_stack::open(image_, std::move(lock), image_use::write);
+void mkfs_verb::format(const std::string& path, const filesystem_uuid& uuid) const {
+    const auto stack = image_stack::open(path, image_use::write);
     filesystem_uuid chosen = uuid;
     if (uuid_.empty())
         stack->environment().fill_random(chosen);
     if (const std::error_code error = demo_fs::format(stack->device(), stack->environment(), chosen))
-        throw cli::file_error(exit_code_of(error), image_, error.value());
+        fail(error);
 }
 
 int mkfs_verb::run() {
@@ -97,15 +141,22 @@ int mkfs_verb::run() {
     filesystem_uuid uuid{};
     if (!uuid_.empty())
         parse_hex_into("--uuid", uuid_, uuid);
-    const bool is_new = !is_there(image_);
-    image_lock lock = is_new || !overwrite_ ? create_new(size) : replace(size);
-    try {
-        format(std::move(lock), uuid);
-    } catch (...) {
-        if (is_new)
-            (void)unlink(image_.c_str());
-        throw;
-    }
+    check_regular(image_);
+    const bool replaces = is_there(image_);
+    if (replaces && !overwrite_)
+        fail(make_error(EEXIST));
+    // Not while somebody uses it, and nobody does until the new one is there.
+    std::optional<image_lock> old;
+    if (replaces)
+        old.emplace(image_lock::take(image_, image_use::write));
+    new_image made(replaces ? real_path(image_) : image_);
+    if (const std::error_code error = made.make(size))
+        fail(error);
+    format(made.path(), uuid);
+    if (replaces)
+        old->check_still_at(image_);
+    if (const std::error_code error = made.put_in_place(replaces))
+        fail(error);
     return cli::exit_success;
 }
 

@@ -355,6 +355,30 @@ making() {
     refused ENOENT mkfs none/new.img --size 1m
     refused EISDIR mkfs . --size 1m --overwrite
     refused ENOTBLK mkfs pipe --size 1m --overwrite
+    refused "mkfs makes no others" mkfs pipe --size 1m
+    if mknod device b 7 200 2>/dev/null; then
+        refused "mkfs makes no others" mkfs device --size 1m
+        refused "mkfs makes no others" mkfs device --size 1m --overwrite
+    fi
+    # One that cannot be made, larger than a file may be here, leaves the old one and nothing else.
+    (
+        ulimit -f 2048
+        trap '' XFSZ
+        "$fsdemo" mkfs d.img --size 8m --overwrite 2>stderr && exit 0
+        "$fsdemo" mkfs new.img --size 8m 2>stderr && exit 0
+        exit 1
+    ) && fail "an image larger than a file may be"
+    expect_data d.img /s/f data "${key[@]}"
+    expect_clean d.img
+    compgen -G '*.mkfs-*' >/dev/null && fail "left behind: $(compgen -G '*.mkfs-*')"
+    # Through a link the file it leads to is replaced.
+    fs mkfs target.img --size 1m
+    ln -s target.img to_target.img
+    fs mkdir target.img /old
+    fs mkfs to_target.img --size 1m --overwrite
+    [[ -L to_target.img ]] || fail "mkfs replaced the link"
+    fs ls target.img
+    expect_equal "entries of a new image" "$(wc -l <stdout)" 0
     [[ ! -e new.img ]] || fail "an image that was refused is there"
     fs mkfs new.img --size 262144
     fs mkdir new.img /d
