@@ -18,9 +18,13 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
+int exit_code_of(std::error_code error) {
+    return error == make_error(EIO) ? cli::exit_failed : cli::exit_unusable;
+}
+
 fsck_report check_image(const std::string& image) {
     const auto fail = [&image](std::error_code error) {
-        return cli::file_error(cli::exit_unusable, image, error.value());
+        return cli::file_error(exit_code_of(error), image, error.value());
     };
     const image_lock lock = image_lock::take(image, image_use::read);
     const auto e = thread_env::make();
@@ -29,12 +33,13 @@ fsck_report check_image(const std::string& image) {
     const auto device = make_image_device({.path = image, .read_only = true});
     if (!device)
         throw fail(device.error());
+    lock.check_still_at(image);
     std::string why;
     auto report = check(**device, **e, {}, why);
     if (!report && why.empty())
         throw fail(report.error());
     if (!report)
-        throw cli::unusable(image, why, report.error().value());
+        throw cli::program_error(exit_code_of(report.error()), image, why, report.error().value());
     return std::move(*report);
 }
 

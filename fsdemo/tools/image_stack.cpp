@@ -53,6 +53,14 @@ image_lock image_lock::take(const std::string& image, image_use use) {
     return image_lock(std::move(file));
 }
 
+void image_lock::check_still_at(const std::string& image) const {
+    struct stat locked {};
+    struct stat now {};
+    if (fstat(file_.get(), &locked) != 0 || stat(image.c_str(), &now) != 0 || locked.st_dev != now.st_dev ||
+        locked.st_ino != now.st_ino)
+        throw cli::unusable(image, "replaced while it was being opened", ESTALE);
+}
+
 void check_not_image(std::string_view option, const std::string& path, const std::string& image) {
     const bool is_stdout = path == cli::standard_stream;
     if (is_stdout ? cli::file::open_output(path).is_same_as(image) : cli::file::are_same_input(path, image))
@@ -86,6 +94,7 @@ std::unique_ptr<image_stack> image_stack::open(const std::string& image, image_l
     stack->env_ = take(thread_env::make(), "event loop");
     stack->metadata_env_ = take(thread_env::make(), "event loop");
     stack->file_ = take(make_image_device({.path = image, .read_only = use == image_use::read}), image);
+    stack->lock_.check_still_at(image);
     if (is_inline)
         stack->put_engine(profile);
     else

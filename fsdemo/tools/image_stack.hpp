@@ -23,6 +23,9 @@ class image_lock {
   public:
     /// program_error, exit code 2: no regular file or block device, in use by another process (EBUSY).
     static image_lock take(const std::string& image, image_use use);
+    /// To be called once the image has been opened by its name: that is still what is locked. program_error,
+    /// exit code 2.
+    void check_still_at(const std::string& image) const;
 
   private:
     explicit image_lock(file_descriptor&& file) noexcept : file_(std::move(file)) {}

@@ -77,10 +77,8 @@ std::unique_ptr<mounted_image> mounted_image::open(const mount_options& options,
         new mounted_image(image_stack::open(options.image, use, options.stack)));
     std::string why;
     auto fs = demo_fs::mount(mounted->stack_->door(), {.read_only = use == image_use::read}, why);
-    if (!fs && why.empty())
-        throw cli::file_error(exit_unusable, options.image, fs.error().value());
     if (!fs)
-        throw cli::unusable(options.image, why, fs.error().value());
+        mounted->fail_as_damaged(why, fs.error());
     mounted->fs_ = std::move(*fs);
     mounted->add_keys(keys);
     return mounted;
