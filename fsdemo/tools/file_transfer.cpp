@@ -95,10 +95,14 @@ std::error_code file_transfer::get(cli::file& output, std::uint64_t offset_bytes
         block& oldest = blocks_[first++ % blocks];
         if (const std::error_code error = wait_for(oldest))
             return error;
+        if (written == offset_bytes)
+            output.truncate();
         output.write(oldest.memory.first(oldest.io.length_bytes));
         written += oldest.io.length_bytes;
         progress.update(written - offset_bytes);
     }
+    if (length_bytes == 0)
+        output.truncate();
     return {};
 }
 

@@ -8,6 +8,7 @@
 #include "fsdemo/tools/verbs.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace blkcrypto::fsdemo::tools {
 namespace {
@@ -41,7 +42,8 @@ CLI::App* get_verb::add_to(CLI::App& program) {
 cli::file get_verb::open_output() const {
     options_.check_output("--to", to_);
     cli::file output = cli::file::open_output(to_);
-    output.truncate();
+    if (output.is_same_as(options_.image)) // by now
+        throw cli::unusable("--to", fmt::format("{} is also the image", output.name()));
     return output;
 }
 
