@@ -19,7 +19,8 @@ std::vector<std::byte> parse_hex(std::string_view option, std::string_view text)
 /// parse_hex() into exactly as many bytes as there is room for.
 void parse_hex_into(std::string_view option, std::string_view text, bytes_span into);
 
-/// Control characters, also those of UTF-8, as \xNN, and a backslash as two.
+/// What is no UTF-8, control characters and those that change the direction of text as \xNN, byte by byte,
+/// and a backslash as two.
 std::string printable(std::string_view name);
 
 } // namespace blkcrypto::fsdemo::tools

@@ -250,6 +250,11 @@ names() {
     expect_equal "name with control characters" "$(awk '{ print $4 }' stdout)" 'a\x1b[2Jb\x0ac\\'
     fs ls names.img --json
     grep -qF '"name": "a\u001b[2Jb\nc\\"' stdout || fail "ls --json of a name with control characters"
+    # Not UTF-8, a C1 control, one that reverses text; letters stay.
+    fs mkfs letters.img --size 1m
+    put_data letters.img $'/\xff\xc2\x9b\xe2\x80\xaeb\xc3\xa4\xe2\x82' patch
+    fs ls letters.img
+    expect_equal "name that is not all letters" "$(awk '{ print $4 }' stdout)" $'\\xff\\xc2\\x9b\\xe2\\x80\\xaeb\xc3\xa4\\xe2\\x82'
     local long
     printf -v long '%0255d' 0
     put_data names.img "/$long" patch
