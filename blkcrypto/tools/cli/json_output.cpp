@@ -24,7 +24,7 @@ void json_output::write(const nlohmann::ordered_json& document) {
         return;
     open();
     const std::string text =
-        document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
+        document.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + '\n';
     file_->truncate();
     file_->write(text);
     file_->close();
