@@ -91,21 +91,23 @@ std::size_t read_raw(key_reader& reader, secret& key, length_range range) {
     return count;
 }
 
-program_error not_hexadecimal(const key_reader& reader) {
-    return unusable(reader.name(), fmt::format("no hexadecimal digit at offset {}", reader.byte_offset()));
+program_error not_hexadecimal(const key_reader& reader, std::uint64_t offset) {
+    return unusable(reader.name(), fmt::format("no hexadecimal digit at offset {}", offset));
 }
 
 std::size_t read_hex(key_reader& reader, secret& key, length_range range) {
     std::size_t digits = 0;
     while (reader.next()) {
         if (reader.byte() == '\n') {
-            if (reader.next())
-                throw not_hexadecimal(reader);
-            break;
+            if (!reader.next())
+                break;
+            // Of the two, the one that is no digit.
+            const bool is_digit = hex_digit_value(static_cast<char>(reader.byte())).has_value();
+            throw not_hexadecimal(reader, reader.byte_offset() - (is_digit ? 1 : 0));
         }
         const auto digit = hex_digit_value(static_cast<char>(reader.byte()));
         if (!digit)
-            throw not_hexadecimal(reader);
+            throw not_hexadecimal(reader, reader.byte_offset());
         if (digits == 2 * range.max_bytes)
             throw too_long(reader, 2, range);
         std::byte& target = key.writable()[digits++ / 2];
