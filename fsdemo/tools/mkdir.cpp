@@ -20,6 +20,25 @@ fscrypt_mode parse_fscrypt_mode(std::string_view option, std::string_view text, 
     return *mode;
 }
 
+bool is_allowed(fscrypt_mode contents, fscrypt_mode filenames) {
+    const encryption_policy policy{.contents_mode = contents, .filenames_mode = filenames};
+    std::string_view why;
+    return check_policy(encode(policy), {}, why).has_value();
+}
+
+/// "aes-256-xts with aes-256-cts", ...
+std::string allowed_pairs() {
+    std::string pairs;
+    for (unsigned contents = 0; contents <= UINT8_MAX; ++contents)
+        for (unsigned filenames = 0; filenames <= UINT8_MAX; ++filenames) {
+            const auto one = static_cast<fscrypt_mode>(contents);
+            const auto other = static_cast<fscrypt_mode>(filenames);
+            if (is_allowed(one, other))
+                pairs += fmt::format("{}{} with {}", pairs.empty() ? "" : ", ", name_of(one), name_of(other));
+        }
+    return pairs;
+}
+
 class mkdir_verb final : public cli::verb {
   public:
     CLI::App* add_to(CLI::App& program) override;
@@ -56,7 +75,8 @@ CLI::App* mkdir_verb::add_to(CLI::App& program) {
         ->type_name("MODE");
     app->add_option("--filenames", filenames_,
                     "recorded in the policy, names are not encrypted: aes-256-cts,\naes-128-cts, adiantum, "
-                    "sm4-cts, aes-256-hctr2 (default the one that goes with --contents)")
+                    "sm4-cts, aes-256-hctr2 (default the one that goes with --contents).\nAllowed: " +
+                        allowed_pairs())
         ->type_name("MODE");
     app->add_option("--data-unit-size", unit_size_, "512 to 4096 (default 4096)")->type_name("SIZE");
     return app;
@@ -73,7 +93,13 @@ mkdir_verb::wanted_policy mkdir_verb::parse() const {
         wanted.filenames = parse_fscrypt_mode("--filenames", filenames_,
                                               "aes-256-cts, aes-128-cts, adiantum, sm4-cts, aes-256-hctr2");
     if (!unit_size_.empty()) {
-        const data_unit_size size = cli::parse_data_unit_size("--data-unit-size", unit_size_);
+        const auto parsed = data_unit_size::make(cli::parse_size("--data-unit-size", unit_size_));
+        if (!parsed || parsed->bits() > block_bits)
+            throw cli::unusable("--data-unit-size",
+                                fmt::format("'{}' is not a power of two from {} to {}", unit_size_,
+                                            data_unit_size::min_bytes, block_bytes),
+                                EINVAL);
+        const data_unit_size size = *parsed;
         // 0 is the filesystem's block: one policy, one spelling.
         wanted.log2_unit_size = static_cast<std::uint8_t>(size.bits() == block_bits ? 0 : size.bits());
     }
@@ -101,8 +127,15 @@ void mkdir_verb::set_policy(mounted_image& image, const mounted_image::place& wh
                                         mode->security_strength_bytes));
     std::string_view why;
     const std::error_code error = image.fs().set_policy(directory, encode(policy), why);
+    if (error == make_error(EINVAL) && !is_allowed(policy.contents_mode, policy.filenames_mode))
+        throw cli::unusable("--contents, --filenames", fmt::format("{}; allowed: {}", why, allowed_pairs()),
+                            EINVAL);
     if (error == make_error(EINVAL) && !why.empty())
         throw cli::unusable("encryption policy", why, EINVAL);
+    if (error == make_error(EEXIST) && inherited != nullptr)
+        throw cli::program_error(cli::exit_failed, where.path.text,
+                                 "its parent has another encryption policy, which its children inherit",
+                                 EEXIST);
     if (error == make_error(EEXIST))
         throw cli::program_error(cli::exit_failed, where.path.text, "has another encryption policy", EEXIST);
     image.check(where.path, error);

@@ -190,11 +190,12 @@ policy_errors() {
     expect_failed EEXIST mkdir d.img /a --key-file other.key
     expect_failed EEXIST mkdir d.img /a "${key[@]}"
     expect_failed EEXIST mkdir d.img /a "${key[@]}" --contents adiantum --data-unit-size 512
-    expect_failed EEXIST mkdir d.img /a/b --key-file other.key --key-file master.key
+    expect_failed "its parent has another encryption policy, which its children inherit (EEXIST)" mkdir d.img /a/b --key-file other.key --key-file master.key
     expect_failed EEXIST mkdir d.img /a/b "${key[@]}" --contents aes-256-xts
-    refused "Unsupported log2_data_unit_size in encryption policy (EINVAL)" mkdir d.img /empty "${key[@]}" --data-unit-size 8192
-    refused "Unsupported encryption modes (EINVAL)" mkdir d.img /empty "${key[@]}" --contents adiantum --filenames aes-256-cts
-    refused "Unsupported encryption modes (EINVAL)" mkdir d.img /empty "${key[@]}" --contents aes-256-cts
+    refused "--data-unit-size: '8192' is not a power of two from 512 to 4096" mkdir d.img /empty "${key[@]}" --data-unit-size 8192
+    refused "Unsupported encryption modes; allowed: aes-256-xts with aes-256-cts, " mkdir d.img /empty "${key[@]}" --contents adiantum --filenames aes-256-cts
+    expect_says "adiantum with adiantum (EINVAL)"
+    refused "Unsupported encryption modes; allowed: " mkdir d.img /empty "${key[@]}" --contents aes-256-cts
     refused "--data-unit-size" mkdir d.img /empty "${key[@]}" --data-unit-size 256
     refused "--contents" mkdir d.img /empty "${key[@]}" --contents rot13
     refused "--filenames" mkdir d.img /empty "${key[@]}" --filenames rot13
@@ -309,7 +310,7 @@ name_errors() {
     for name in . ..; do
         expect_failed EINVAL mkdir d.img /p/$name
         expect_failed EINVAL put d.img /$name/f --from patch
-        expect_failed EINVAL ls d.img /p/$name
+        expect_failed "'.' and '..' are no names in an image (EINVAL)" ls d.img /p/$name
     done
     expect_failed "/p/f/: Not a directory (ENOTDIR)" get d.img /p/f/
     expect_failed ENOTDIR get d.img /p/f/x
