@@ -6,6 +6,7 @@
 #include "blkcrypto/base/thread_env.hpp"
 #include "blkcrypto/dev/image_device.hpp"
 #include "blkcrypto/tools/cli/json_output.hpp"
+#include "blkcrypto/tools/cli/printable.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 #include "fsdemo/tools/hex.hpp"
 #include "fsdemo/tools/image_stack.hpp"
@@ -48,7 +49,7 @@ fsck_report check_image(const std::string& image) {
 /// With a colon behind it. Of blocks it is in the sentence.
 std::string where(const fsck_finding& finding) {
     if (!finding.path.empty())
-        return printable(finding.path) + ": ";
+        return cli::printable(finding.path) + ": ";
     if (finding.inode)
         return fmt::format("inode {}: ", *finding.inode);
     if (finding.key && !finding.block)

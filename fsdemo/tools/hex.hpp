@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Text of what a filesystem names: identifiers, nonces and UUIDs as lower-case hexadecimal without dashes,
-// file names with nothing in them that a terminal would obey.
+// Text of what a filesystem names by bytes: identifiers, nonces and UUIDs as lower-case hexadecimal without
+// dashes.
 
 #include "blkcrypto/base/bytes.hpp"
 
@@ -18,9 +18,5 @@ std::vector<std::byte> parse_hex(std::string_view option, std::string_view text)
 
 /// parse_hex() into exactly as many bytes as there is room for.
 void parse_hex_into(std::string_view option, std::string_view text, bytes_span into);
-
-/// What is no UTF-8, control characters and those that change the direction of text as \xNN, byte by byte,
-/// and a backslash as two.
-std::string printable(std::string_view name);
 
 } // namespace blkcrypto::fsdemo::tools

@@ -2,6 +2,7 @@
 // fsdemo ls: names, without any key.
 
 #include "blkcrypto/tools/cli/json_output.hpp"
+#include "blkcrypto/tools/cli/printable.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 #include "fsdemo/tools/hex.hpp"
 #include "fsdemo/tools/mounted_image.hpp"
@@ -72,7 +73,7 @@ class ls_verb final : public cli::verb {
         if (json_.wants_text())
             for (const row& r : rows)
                 fmt::print("{} {:>12} {:<17} {}{}\n", r.is_directory() ? 'd' : '-', r.status.item.size_bytes,
-                           r.mode(), printable(r.name), r.is_directory() ? "/" : "");
+                           r.mode(), cli::printable(r.name), r.is_directory() ? "/" : "");
         auto document = cli::make_document("fsdemo.ls", 1);
         document["entries"] = nlohmann::ordered_json::array();
         for (const row& r : rows)

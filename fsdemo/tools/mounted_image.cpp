@@ -76,7 +76,8 @@ std::unique_ptr<mounted_image> mounted_image::open(const mount_options& options,
     std::unique_ptr<mounted_image> mounted(
         new mounted_image(image_stack::open(options.image, use, options.stack)));
     std::string why;
-    auto fs = demo_fs::mount(mounted->stack_->door(), {.read_only = use == image_use::read}, why);
+    auto fs = demo_fs::mount(mounted->stack_->door(),
+                             {.read_only = use == image_use::read, .commits_for_room = false}, why);
     if (!fs)
         mounted->fail_as_damaged(why, fs.error());
     mounted->fs_ = std::move(*fs);

@@ -3,6 +3,7 @@
 // with another program: where each extent is, which key it has, which data unit number comes first.
 
 #include "blkcrypto/tools/cli/json_output.hpp"
+#include "blkcrypto/tools/cli/printable.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 #include "fsdemo/tools/hex.hpp"
 #include "fsdemo/tools/mounted_image.hpp"
@@ -90,7 +91,7 @@ nlohmann::ordered_json to_json(const facts& of) {
 }
 
 void print(const facts& of) {
-    fmt::print("{}: {}, inode {}", printable(of.path.text), of.is_directory() ? "directory" : "file",
+    fmt::print("{}: {}, inode {}", cli::printable(of.path.text), of.is_directory() ? "directory" : "file",
                of.status.inode);
     if (!of.is_directory())
         fmt::print(", {} bytes in {} extents", of.status.item.size_bytes, of.extents.size());

@@ -77,7 +77,9 @@ class tree_run {
 
     tree_key existing_key() {
         const auto at = model.lower_bound({static_cast<item_type>(1 + random.below(4)), random.next(), 0});
-        return at == model.end() ? model.begin()->first : at->first;
+        if (at != model.end())
+            return at->first;
+        return model.empty() ? tree_key{item_type::inode, 1, 0} : model.begin()->first;
     }
 
     void commit() {

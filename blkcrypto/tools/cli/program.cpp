@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/tools/cli/program.hpp"
 
+#include "blkcrypto/tools/cli/printable.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <algorithm>
@@ -41,10 +42,7 @@ void prepare_process() {
 
 // One line whatever the message quotes: file names may hold newlines and terminal escapes.
 void print_error(std::string_view program, std::string_view message) {
-    std::string line = fmt::format("{}: {}", program, message);
-    std::ranges::replace_if(
-        line, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, ' ');
-    line += '\n';
+    const std::string line = fmt::format("{}: {}\n", program, printable(message));
     std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
