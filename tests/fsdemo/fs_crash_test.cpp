@@ -83,7 +83,7 @@ void crash_run(crypt_path path, std::uint64_t seed, crash_counts& counts) {
     crash_recorder recorder(image);
     simulated_env e(seed);
     fs_stack stack(e, recorder, path);
-    fs_pair pair(e, stack, nullptr, {.keys_max = 8, .nodes_max = 16, .depth = 8});
+    fs_pair pair(stack, nullptr, {.keys_max = 8, .nodes_max = 16, .depth = 8});
     auto ops = random_ops(150, seed);
     never_in_place(ops);
     for (std::size_t i = 0; i < ops.size(); i += 12)

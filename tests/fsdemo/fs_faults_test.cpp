@@ -441,3 +441,32 @@ TEST_CASE("a file is overwritten, made and removed again and again without a syn
         CHECK(findings_on(*on.device, on.e) == "");
     }
 }
+
+TEST_CASE("a commit that makes room for a write leaves out no blocks that others have taken") {
+    simulated_env e(test_seed());
+    simulated_env fsck_env(1); // not that of a queue with I/O in flight, which nobody polls meanwhile
+    simulated_device device(sector_of(64), completion_order::timed, test_seed());
+    fs_stack stack(e, device, crypt_path::fallback);
+    REQUIRE_FALSE(demo_fs::format(device, e, test_uuid));
+    std::string why;
+    const auto fs = demo_fs::mount(stack.door(), {}, why).value();
+    const auto file = *fs->open(*fs->create_file(root_inode, "f"));
+    REQUIRE_FALSE(write_at(*fs, *file, 0, piece(80'000, 1)));
+    REQUIRE_FALSE(fs->sync());
+    const std::uint64_t generation = fs->super().generation;
+    auto memory = piece(8192, 2);
+    std::array<waited_io, 40> ios;
+    for (std::size_t n = 0; n < ios.size(); ++n) {
+        ios[n].io.prepare(file_op::write, *file, n % 8 * 8192, memory, ios[n]);
+        fs->submit(ios[n].io);
+    }
+    std::uint64_t seen = generation;
+    while (fs->in_flight() != 0) {
+        fs->wait();
+        if (std::exchange(seen, fs->super().generation) != fs->super().generation)
+            CHECK(findings_on(device, fsck_env) == "");
+    }
+    for (const waited_io& w : ios)
+        CHECK((w.ends == 1 && !w.io.status));
+    CHECK(seen > generation + 1);
+}

@@ -121,8 +121,8 @@ std::string describe(const fs_op& op) {
            std::to_string(op.b) + "," + std::to_string(op.c) + "," + std::to_string(op.d) + "}";
 }
 
-fs_pair::fs_pair(simulated_env& e, fs_stack& stack, simulated_device* medium, const fs_options& options)
-    : e_(e), stack_(stack), medium_(medium), options_(options), root_(std::make_shared<model_inode>()) {
+fs_pair::fs_pair(fs_stack& stack, simulated_device* medium, const fs_options& options)
+    : stack_(stack), medium_(medium), options_(options), root_(std::make_shared<model_inode>()) {
     root_->is_directory = true;
     synced_.push_back(copy_of(*root_));
     syncs_done_ = 1;

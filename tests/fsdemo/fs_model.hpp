@@ -63,7 +63,7 @@ class fs_pair {
 
     /// The stack outlives it; the medium has been formatted. `medium` is what the stack lies on: where
     /// ciphertext is looked at. Null: nobody looks.
-    fs_pair(simulated_env& e, fs_stack& stack, simulated_device* medium, const fsdemo::fs_options& options);
+    fs_pair(fs_stack& stack, simulated_device* medium, const fsdemo::fs_options& options);
 
     /// Empty: both did the same. Else what was different.
     std::string apply(const fs_op& op);
@@ -105,7 +105,6 @@ class fs_pair {
     std::string compare_ciphertext(const model_inode& node, const std::string& path,
                                    fsdemo::inode_number inode);
 
-    simulated_env& e_;
     fs_stack& stack_;
     simulated_device* const medium_;
     const fsdemo::fs_options options_;

@@ -36,7 +36,7 @@ std::string run(const run_options& options, const std::vector<fs_op>& ops) {
     if (demo_fs::format(medium, e, test_uuid))
         return "format";
     fs_stack stack(e, medium, options.path);
-    fs_pair pair(e, stack, &medium, options.fs);
+    fs_pair pair(stack, &medium, options.fs);
     for (std::size_t i = 0; i < ops.size(); ++i) {
         if (const std::string why = pair.apply(ops[i]); !why.empty())
             return why;

@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
+
 using namespace blkcrypto;
 using namespace blkcrypto::fsdemo;
 using namespace blkcrypto::test;
@@ -225,4 +227,37 @@ TEST_CASE("a filesystem without a place for a request, or for a key, is refused"
     std::string why;
     CHECK(demo_fs::mount(r.stack.door(), {.depth = 0}, why).error() == make_error(EINVAL));
     CHECK(demo_fs::mount(r.stack.door(), {.keys_max = 0}, why).error() == make_error(EINVAL));
-}
+
+    TEST_CASE(
+        "a file that has become a reflink's source is not written in place, however well it was known") {
+        for (const crypt_path path : {crypt_path::fallback, crypt_path::inline_engine}) {
+            rig r(path);
+            const auto key = r.add_key();
+            const auto vault = r.encrypted_directory("e", policy_under(key, fscrypt_mode::aes_256_xts));
+            const auto data = random_bytes(20'000, test_seed());
+            const auto file = *r.fs->open(*r.fs->create_file(vault, "f"));
+            REQUIRE_FALSE(write_at(*r.fs, *file, 0, data));
+            CHECK(read_at(*r.fs, *file, 0, data.size()).value() == data); // its extents are known now
+            const auto twin = r.fs->reflink(*file, vault, "twin");
+            REQUIRE(twin);
+            REQUIRE_FALSE(write_at(*r.fs, *file, 4096, bytes_view(data).first(4096), true));
+            CHECK(read_all(*r.fs, *twin).value() == data);
+        }
+    }
+
+    TEST_CASE("a file shares its extents under the same key, mode and unit size only") {
+        rig r;
+        const auto key = r.add_key();
+        const auto other = r.add_key(2);
+        const auto from = r.encrypted_directory("from", policy_under(key, fscrypt_mode::aes_256_xts));
+        const auto file = *r.fs->open(*r.fs->create_file(from, "f"));
+        const auto reflink_to = [&](const char* name, const encryption_policy& policy) {
+            const auto made = r.fs->reflink(*file, r.encrypted_directory(name, policy), "twin");
+            return made ? 0 : made.error().value();
+        };
+        CHECK(reflink_to("same", policy_under(key, fscrypt_mode::aes_256_xts)) == 0);
+        CHECK(reflink_to("unit", policy_under(key, fscrypt_mode::aes_256_xts, 9)) == EXDEV);
+        CHECK(reflink_to("mode", policy_under(key, fscrypt_mode::adiantum)) == EXDEV);
+        CHECK(reflink_to("key", policy_under(other, fscrypt_mode::aes_256_xts)) == EXDEV);
+        CHECK(r.fs->reflink(*file, root_inode, "twin").error().value() == EXDEV);
+    }
