@@ -202,6 +202,7 @@ TEST_CASE("what is no policy is refused before anything else is looked at") {
     CHECK(r.fs->set_policy(*r.fs->create_file(root_inode, "f"), policy, why) == make_error(EINVAL));
 }
 
+<<<<<<< HEAD
 TEST_CASE("an inode number that is taken already is a damaged image's, not somebody else's file") {
     rig r;
     const auto inode = *r.fs->create_file(root_inode, "f");
@@ -261,3 +262,17 @@ TEST_CASE("a filesystem without a place for a request, or for a key, is refused"
         CHECK(reflink_to("key", policy_under(other, fscrypt_mode::aes_256_xts)) == EXDEV);
         CHECK(r.fs->reflink(*file, root_inode, "twin").error().value() == EXDEV);
     }
+=======
+TEST_CASE("nothing is moved into an encrypted directory of another policy") {
+    rig r;
+    const auto key = r.add_key();
+    const auto from = r.encrypted_directory("from", policy_under(key, fscrypt_mode::aes_256_xts));
+    const auto to = r.encrypted_directory("to", policy_under(key, fscrypt_mode::aes_256_xts, 9));
+    REQUIRE(r.fs->create_file(from, "f"));
+    REQUIRE(r.fs->create_file(root_inode, "plain"));
+    CHECK(r.fs->rename(from, "f", to, "f").value() == EXDEV);
+    CHECK(r.fs->rename(root_inode, "plain", to, "f").value() == EXDEV);
+    CHECK_FALSE(r.fs->rename(from, "f", root_inode, "f"));
+    CHECK_FALSE(r.fs->rename(root_inode, "f", from, "g"));
+}
+>>>>>>> 21ca222 (tests: a rename between policies, which no mutation may allow)
