@@ -6,8 +6,6 @@
 
 #include <doctest/doctest.h>
 
-#include <cerrno>
-
 using namespace blkcrypto;
 using namespace blkcrypto::fsdemo;
 using namespace blkcrypto::test;
@@ -202,7 +200,6 @@ TEST_CASE("what is no policy is refused before anything else is looked at") {
     CHECK(r.fs->set_policy(*r.fs->create_file(root_inode, "f"), policy, why) == make_error(EINVAL));
 }
 
-<<<<<<< HEAD
 TEST_CASE("an inode number that is taken already is a damaged image's, not somebody else's file") {
     rig r;
     const auto inode = *r.fs->create_file(root_inode, "f");
@@ -228,41 +225,41 @@ TEST_CASE("a filesystem without a place for a request, or for a key, is refused"
     std::string why;
     CHECK(demo_fs::mount(r.stack.door(), {.depth = 0}, why).error() == make_error(EINVAL));
     CHECK(demo_fs::mount(r.stack.door(), {.keys_max = 0}, why).error() == make_error(EINVAL));
+}
 
-    TEST_CASE(
-        "a file that has become a reflink's source is not written in place, however well it was known") {
-        for (const crypt_path path : {crypt_path::fallback, crypt_path::inline_engine}) {
-            rig r(path);
-            const auto key = r.add_key();
-            const auto vault = r.encrypted_directory("e", policy_under(key, fscrypt_mode::aes_256_xts));
-            const auto data = random_bytes(20'000, test_seed());
-            const auto file = *r.fs->open(*r.fs->create_file(vault, "f"));
-            REQUIRE_FALSE(write_at(*r.fs, *file, 0, data));
-            CHECK(read_at(*r.fs, *file, 0, data.size()).value() == data); // its extents are known now
-            const auto twin = r.fs->reflink(*file, vault, "twin");
-            REQUIRE(twin);
-            REQUIRE_FALSE(write_at(*r.fs, *file, 4096, bytes_view(data).first(4096), true));
-            CHECK(read_all(*r.fs, *twin).value() == data);
-        }
-    }
-
-    TEST_CASE("a file shares its extents under the same key, mode and unit size only") {
-        rig r;
+TEST_CASE("a file that has become a reflink's source is not written in place, however well it was known") {
+    for (const crypt_path path : {crypt_path::fallback, crypt_path::inline_engine}) {
+        rig r(path);
         const auto key = r.add_key();
-        const auto other = r.add_key(2);
-        const auto from = r.encrypted_directory("from", policy_under(key, fscrypt_mode::aes_256_xts));
-        const auto file = *r.fs->open(*r.fs->create_file(from, "f"));
-        const auto reflink_to = [&](const char* name, const encryption_policy& policy) {
-            const auto made = r.fs->reflink(*file, r.encrypted_directory(name, policy), "twin");
-            return made ? 0 : made.error().value();
-        };
-        CHECK(reflink_to("same", policy_under(key, fscrypt_mode::aes_256_xts)) == 0);
-        CHECK(reflink_to("unit", policy_under(key, fscrypt_mode::aes_256_xts, 9)) == EXDEV);
-        CHECK(reflink_to("mode", policy_under(key, fscrypt_mode::adiantum)) == EXDEV);
-        CHECK(reflink_to("key", policy_under(other, fscrypt_mode::aes_256_xts)) == EXDEV);
-        CHECK(r.fs->reflink(*file, root_inode, "twin").error().value() == EXDEV);
+        const auto vault = r.encrypted_directory("e", policy_under(key, fscrypt_mode::aes_256_xts));
+        const auto data = random_bytes(20'000, test_seed());
+        const auto file = *r.fs->open(*r.fs->create_file(vault, "f"));
+        REQUIRE_FALSE(write_at(*r.fs, *file, 0, data));
+        CHECK(read_at(*r.fs, *file, 0, data.size()).value() == data); // its extents are known now
+        const auto twin = r.fs->reflink(*file, vault, "twin");
+        REQUIRE(twin);
+        REQUIRE_FALSE(write_at(*r.fs, *file, 4096, bytes_view(data).first(4096), true));
+        CHECK(read_all(*r.fs, *twin).value() == data);
     }
-=======
+}
+
+TEST_CASE("a file shares its extents under the same key, mode and unit size only") {
+    rig r;
+    const auto key = r.add_key();
+    const auto other = r.add_key(2);
+    const auto from = r.encrypted_directory("from", policy_under(key, fscrypt_mode::aes_256_xts));
+    const auto file = *r.fs->open(*r.fs->create_file(from, "f"));
+    const auto reflink_to = [&](const char* name, const encryption_policy& policy) {
+        const auto made = r.fs->reflink(*file, r.encrypted_directory(name, policy), "twin");
+        return made ? 0 : made.error().value();
+    };
+    CHECK(reflink_to("same", policy_under(key, fscrypt_mode::aes_256_xts)) == 0);
+    CHECK(reflink_to("unit", policy_under(key, fscrypt_mode::aes_256_xts, 9)) == EXDEV);
+    CHECK(reflink_to("mode", policy_under(key, fscrypt_mode::adiantum)) == EXDEV);
+    CHECK(reflink_to("key", policy_under(other, fscrypt_mode::aes_256_xts)) == EXDEV);
+    CHECK(r.fs->reflink(*file, root_inode, "twin").error().value() == EXDEV);
+}
+
 TEST_CASE("nothing is moved into an encrypted directory of another policy") {
     rig r;
     const auto key = r.add_key();
@@ -275,4 +272,3 @@ TEST_CASE("nothing is moved into an encrypted directory of another policy") {
     CHECK_FALSE(r.fs->rename(from, "f", root_inode, "f"));
     CHECK_FALSE(r.fs->rename(root_inode, "f", from, "g"));
 }
->>>>>>> 21ca222 (tests: a rename between policies, which no mutation may allow)
