@@ -42,7 +42,7 @@ class crashed {
   public:
     explicit crashed(crypt_path path)
         : image_(formatted(image_blocks)), device_(make_memory_device(image_)), stack_(e_, *device_, path),
-          pair_(e_, stack_, nullptr, {}) {}
+          pair_(stack_, nullptr, {}) {}
 
     void take(bytes_view bytes) {
         std::ranges::copy(bytes, image_.begin());
