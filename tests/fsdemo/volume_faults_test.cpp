@@ -79,7 +79,7 @@ class faulty_run {
 
     void open() {
         std::string why;
-        volume_ = std::move(volume::open(device_, e_, {.nodes_max = 32}, why).value());
+        volume_ = volume::open(device_, e_, {.nodes_max = 32}, why).value();
     }
 
     void change_and_commit(const nth_fails& faults, after_error policy) {

@@ -112,7 +112,7 @@ TEST_CASE("a commit without changes writes nothing") {
 TEST_CASE("a volume opened for reading is not changed") {
     volume_rig rig(64);
     std::string why;
-    const auto reading = std::move(volume::open(*rig.device, rig.e, {.read_only = true}, why).value());
+    const auto reading = volume::open(*rig.device, rig.e, {.read_only = true}, why).value();
     CHECK(reading->may_change(volume::room_for::less).value() == EROFS);
     CHECK(name_of(reading->commit()) == "done");
     CHECK(name_of(reading->may_read()) == "done");
