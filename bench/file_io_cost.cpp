@@ -39,7 +39,6 @@ constexpr std::uint64_t file_bytes = 1 << 30;
 constexpr std::uint64_t extent_bytes = 4 << 20;
 constexpr std::uint64_t cow_file_bytes = 64 << 20;
 constexpr unsigned in_flight = 32;
-constexpr std::uint64_t key_number = 7;
 
 std::string place() {
     const char* named = std::getenv("BLKCRYPTO_BENCH_DIR");

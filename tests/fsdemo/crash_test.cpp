@@ -19,7 +19,7 @@ class recorded_run {
     recorded_run(std::uint64_t blocks, std::uint64_t seed)
         : random_(seed), image_(format(blocks)), recorder_(image_) {
         std::string why;
-        volume_ = std::move(volume::open(recorder_, e_, {.nodes_max = 32}, why).value());
+        volume_ = volume::open(recorder_, e_, {.nodes_max = 32}, why).value();
         states_.push_back(walk_image(image_).items);
     }
 
@@ -126,7 +126,7 @@ TEST_CASE("a crash recorder leaves what was not flushed there or not, and what w
     std::vector<std::byte> medium(2 * sector_size_bytes);
     crash_recorder device(medium);
     simulated_env e(1);
-    const auto queue = std::move(device.make_queue(e, {}).value());
+    const auto queue = device.make_queue(e, {}).value();
     struct observer final : bio_end_io {
         void end_io(bio&) noexcept override {}
     } told;

@@ -263,7 +263,9 @@ TEST_CASE("what is wrong with a node is found, and nothing below it reported") {
              node what = rig.node_at(leaf);
              what.seal({leaf, newer}, rig.super().uuid);
              std::ranges::copy(what.bytes(), rig.at(leaf).begin());
-             rig.edit_node(parent, [&](node& above) { above.set_child(slot, {leaf, newer}); });
+             rig.edit_node(parent, [&, slot = slot, leaf = leaf](node& above) {
+                 above.set_child(slot, {leaf, newer});
+             });
              return {at_block(kind::node, leaf)};
          },
          "newer than what leads to it"},
@@ -304,21 +306,21 @@ TEST_CASE("what is wrong with a node is found, and nothing below it reported") {
         {"a node in the tree twice",
          [](fsck_rig& rig, const sample&) -> places {
              const auto [parent, leaf, slot] = second_leaf(rig);
-             rig.edit_node(parent, [&](node& above) { above.set_child(slot, above.child(0)); });
+             rig.edit_node(parent, [slot = slot](node& above) { above.set_child(slot, above.child(0)); });
              return {at_block(kind::node, rig.node_at(parent).child(0).block)};
          },
          "twice"},
         {"a node beyond the image",
          [](fsck_rig& rig, const sample&) -> places {
              const auto [parent, leaf, slot] = second_leaf(rig);
-             rig.edit_node(parent, [&](node& above) { above.set_child(slot, {5000, 1}); });
+             rig.edit_node(parent, [slot = slot](node& above) { above.set_child(slot, {5000, 1}); });
              return {at_block(kind::node, 5000)};
          },
          "not one for nodes"},
         {"a node that is a superblock",
          [](fsck_rig& rig, const sample&) -> places {
              const auto [parent, leaf, slot] = second_leaf(rig);
-             rig.edit_node(parent, [&](node& above) { above.set_child(slot, {1, 1}); });
+             rig.edit_node(parent, [slot = slot](node& above) { above.set_child(slot, {1, 1}); });
              return {at_block(kind::node, 1)};
          },
          "not one for nodes"},
