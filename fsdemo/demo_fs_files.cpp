@@ -23,6 +23,11 @@ class any_key final : public key_request {
     std::error_code derive(secret&) const noexcept override { return make_error(ENOKEY); }
 };
 
+struct io_flag final : file_io_end {
+    void end_io(file_io&) noexcept override { is_done = true; }
+    bool is_done = false;
+};
+
 /// Whether extents of the one may be read through the other (the rule of the proposed series: same master key
 /// and mode; the unit size is not in the extent's context, so it has to be the same as well).
 bool can_share_extents(const inode_item& a, const std::optional<encryption_context>& b) noexcept {
@@ -36,8 +41,6 @@ bool can_share_extents(const inode_item& a, const std::optional<encryption_conte
 }
 
 } // namespace
-
-// --- files ---
 
 result<file_handle> demo_fs::open(inode_number inode) {
     return or_no_memory([&]() -> result<file_handle> {
@@ -100,22 +103,16 @@ std::error_code demo_fs::truncate(open_file& file, std::uint64_t size_bytes) {
             if (const std::error_code error = zero_tail(file, size_bytes))
                 return error;
             file.parts_.clear();
-            if (const std::error_code error = shorten(file.number_, round_up_to_block(size_bytes)))
+            if (const std::error_code error = shorten(file.number_, round_up_to_block(size_bytes))) {
+                if (const auto left = load(file.number_)) // it may be shorter than it was
+                    file.item_ = *left;
                 return error;
+            }
         }
         file.item_.size_bytes = size_bytes;
         return volume_->change([&] { return store_inode(*volume_, file.number_, file.item_); });
     });
 }
-
-namespace {
-
-struct io_flag final : file_io_end {
-    void end_io(file_io&) noexcept override { is_done = true; }
-    bool is_done = false;
-};
-
-} // namespace
 
 // What is behind the end of a file, in its last block, is zeros: of a file that becomes shorter it is made
 // so.

@@ -127,7 +127,7 @@ std::error_code file_job::look() {
 }
 
 std::error_code file_job::look_at_write() {
-    if (const std::error_code error = queue_.make_room(*this, 0))
+    if (const std::error_code error = queue_.volume_.may_write())
         return error;
     if (io_->in_place) {
         const std::uint32_t unit_bytes =

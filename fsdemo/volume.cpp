@@ -9,7 +9,7 @@
 namespace blkcrypto::fsdemo {
 namespace {
 
-constexpr int rounds_max = 1000; // of placing nodes; a few are enough
+constexpr int rounds_max = 1000; // of placing nodes, on a damaged image too
 
 // Of 139: a leaf is a third full, or between two that are.
 constexpr std::uint64_t free_items_in_leaf_min = 139 / 6;
@@ -127,10 +127,8 @@ std::uint64_t volume::nodes_of_parts(std::uint64_t parts) const noexcept {
 }
 
 std::error_code volume::may_change(room_for what, std::uint64_t data_blocks) const noexcept {
-    if (has_failed_)
-        return make_error(EIO);
-    if (read_only_)
-        return make_error(EROFS);
+    if (const std::error_code error = may_write())
+        return error;
     const std::uint64_t kept = commit_needs() * (what == room_for::more ? 2 : 1);
     const std::uint64_t free = space_.free_blocks();
     return make_error(free < kept || free - kept < data_blocks ? ENOSPC : 0);

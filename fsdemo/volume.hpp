@@ -72,6 +72,10 @@ class volume {
     std::error_code fail(std::error_code error) noexcept;
     bool has_failed() const noexcept { return has_failed_; }
     std::error_code may_read() const noexcept { return make_error(has_failed_ ? EIO : 0); }
+    /// Data in place, which changes no metadata and takes no room: EROFS; EIO after fail().
+    std::error_code may_write() const noexcept {
+        return make_error(has_failed_ ? EIO : read_only_ ? EROFS : 0);
+    }
 
     /// A change of anything moves the root. Nodes may be no measure: where a leaf went with its last item,
     /// none has to be left that was changed.

@@ -3,7 +3,6 @@
 // makes it, to the last name and byte. What was written in place is the only thing that may be otherwise, and
 // only where it was written.
 #include "blkcrypto/dev/memory_device.hpp"
-#include "fsdemo/fsck.hpp"
 #include "tests/fsdemo/crash_recorder.hpp"
 #include "tests/fsdemo/fs_model.hpp"
 #include "tests/support/test_seed.hpp"
@@ -25,16 +24,6 @@ std::vector<std::byte> formatted(std::uint64_t blocks) {
     simulated_env e(1);
     REQUIRE_FALSE(demo_fs::format(*make_memory_device(image), e, test_uuid));
     return image;
-}
-
-std::string findings_on(block_device& device, env& e) {
-    std::string text;
-    const auto report = check(device, e, {}, text);
-    if (!report)
-        return report.error().message() + " " + text;
-    for (const fsck_finding& found : report->findings)
-        text += std::string(name_of(found.kind)) + ": " + found.path + ": " + found.what + '\n';
-    return text;
 }
 
 /// What a crash left, on a device of its own.

@@ -2,7 +2,6 @@
 // Each operation of the device fails in turn, each allocation, and room runs out in every way: who asked is
 // told, nothing hangs, and the image holds a state that was synced, or the one whose sync went wrong.
 #include "blkcrypto/dev/memory_device.hpp"
-#include "fsdemo/fsck.hpp"
 #include "tests/fsdemo/fs_rig.hpp"
 #include "tests/support/allocation_counter.hpp"
 #include "tests/support/random_bytes.hpp"
@@ -39,16 +38,6 @@ snapshot snapshot_of(demo_fs& fs) {
     snapshot found;
     look(fs, root_inode, "", found);
     return found;
-}
-
-std::string findings_on(block_device& device, env& e) {
-    std::string text;
-    const auto report = check(device, e, {}, text);
-    if (!report)
-        return report.error().message() + " " + text;
-    for (const fsck_finding& found : report->findings)
-        text += std::string(name_of(found.kind)) + ": " + found.path + ": " + found.what + '\n';
-    return text;
 }
 
 std::string numbered(std::string_view name, std::uint64_t number) {
@@ -159,21 +148,6 @@ class script {
     }
 
     demo_fs& fs_;
-};
-
-/// The n-th operation fails.
-class nth_fails final : public device_faults {
-  public:
-    nth_fails(std::size_t n, data_moved moved) : n_(n), moved_(moved) {}
-    std::optional<device_fault> fault_of(const bio&) noexcept override {
-        return seen_++ == n_ ? std::optional(device_fault{blk_status::medium, moved_}) : std::nullopt;
-    }
-    bool has_failed() const noexcept { return seen_ > n_; }
-
-  private:
-    const std::size_t n_;
-    const data_moved moved_;
-    std::size_t seen_ = 0;
 };
 
 class faulty_fs {

@@ -2,6 +2,7 @@
 #include "tests/fsdemo/fs_rig.hpp"
 
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
+#include "fsdemo/fsck.hpp"
 #include "tests/support/test_seed.hpp"
 
 namespace blkcrypto::test {
@@ -81,6 +82,16 @@ result<std::vector<std::byte>> read_all(demo_fs& fs, inode_number inode) {
     if (!file)
         return file.error();
     return read_at(fs, **file, 0, (**file).size_bytes());
+}
+
+std::string findings_on(block_device& device, env& e) {
+    std::string text;
+    const auto report = check(device, e, {}, text);
+    if (!report)
+        return report.error().message() + " " + text;
+    for (const fsck_finding& found : report->findings)
+        text += std::string(name_of(found.kind)) + ": " + found.path + ": " + found.what + '\n';
+    return text;
 }
 
 } // namespace blkcrypto::test

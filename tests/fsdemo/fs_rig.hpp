@@ -61,4 +61,7 @@ result<std::vector<std::byte>> read_at(fsdemo::demo_fs& fs, fsdemo::open_file& f
                                        std::size_t length);
 result<std::vector<std::byte>> read_all(fsdemo::demo_fs& fs, fsdemo::inode_number inode);
 
+/// What fsck says of it, a line for each finding; empty: nothing.
+std::string findings_on(block_device& device, env& e);
+
 } // namespace blkcrypto::test

@@ -272,3 +272,19 @@ TEST_CASE("nothing is moved into an encrypted directory of another policy") {
     CHECK_FALSE(r.fs->rename(from, "f", root_inode, "f"));
     CHECK_FALSE(r.fs->rename(root_inode, "f", from, "g"));
 }
+
+TEST_CASE("a full image is written in place, which takes no room") {
+    rig r(crypt_path::fallback, 256);
+    const auto inode = *r.fs->create_file(root_inode, "f");
+    const auto file = *r.fs->open(inode);
+    const auto block = random_bytes(4096, 1);
+    std::error_code error;
+    for (std::uint64_t i = 0; !error; ++i)
+        error = write_at(*r.fs, *file, i * 4096, block);
+    REQUIRE(error == make_error(ENOSPC));
+    REQUIRE_FALSE(r.fs->sync());
+    const auto other = random_bytes(4096, 2);
+    CHECK(write_at(*r.fs, *file, (*file).size_bytes(), block, true) == make_error(ENOSPC));
+    CHECK_FALSE(write_at(*r.fs, *file, 4096, other, true));
+    CHECK(read_at(*r.fs, *file, 4096, 4096).value() == other);
+}

@@ -16,23 +16,6 @@ namespace {
 constexpr std::uint64_t blocks = 512;
 constexpr std::uint64_t names = 3000;
 
-// Order timed: a queue of the others may be gone while the env still has it to run.
-
-/// The n-th operation fails.
-class nth_fails final : public device_faults {
-  public:
-    nth_fails(std::size_t n, data_moved moved) : n_(n), moved_(moved) {}
-    std::optional<device_fault> fault_of(const bio&) noexcept override {
-        return seen_++ == n_ ? std::optional(device_fault{blk_status::medium, moved_}) : std::nullopt;
-    }
-    bool has_failed() const noexcept { return seen_ > n_; }
-
-  private:
-    const std::size_t n_;
-    const data_moved moved_;
-    std::size_t seen_ = 0;
-};
-
 class faulty_run {
   public:
     faulty_run() : device_(sector_of(blocks), completion_order::timed, test_seed()) {

@@ -49,6 +49,21 @@ class device_faults {
     ~device_faults() = default;
 };
 
+/// The n-th operation that reaches the medium fails, from 0.
+class nth_fails final : public device_faults {
+  public:
+    nth_fails(std::size_t n, data_moved moved) : n_(n), moved_(moved) {}
+    std::optional<device_fault> fault_of(const bio&) noexcept override {
+        return seen_++ == n_ ? std::optional(device_fault{blk_status::medium, moved_}) : std::nullopt;
+    }
+    bool has_failed() const noexcept { return seen_ > n_; }
+
+  private:
+    const std::size_t n_;
+    const data_moved moved_;
+    std::size_t seen_ = 0;
+};
+
 class simulated_queue;
 
 /// What a queue posts to its env. The device's: it may still be posted when the queue is gone.
