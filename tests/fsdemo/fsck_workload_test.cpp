@@ -84,16 +84,6 @@ class random_user {
     random_source& random_;
 };
 
-std::string findings_on(block_device& device, env& e) {
-    std::string text;
-    const auto report = check(device, e, {}, text);
-    if (!report)
-        return report.error().message() + text;
-    for (const fsck_finding& found : report->findings)
-        text += std::string(name_of(found.kind)) + ": " + found.path + ": " + found.what + '\n';
-    return text;
-}
-
 void make_vault(demo_fs& fs) {
     const auto key = *fs.keys().add(master_key_bytes(1));
     if (fs.lookup("/vault"))
