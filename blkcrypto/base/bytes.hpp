@@ -19,6 +19,8 @@ template <typename Integer>
 constexpr Integer byte_swapped(Integer value) {
     if constexpr (sizeof(Integer) == 8)
         return static_cast<Integer>(__builtin_bswap64(static_cast<std::uint64_t>(value)));
+    else if constexpr (sizeof(Integer) == 2)
+        return static_cast<Integer>(__builtin_bswap16(static_cast<std::uint16_t>(value)));
     else
         return static_cast<Integer>(__builtin_bswap32(static_cast<std::uint32_t>(value)));
 }
@@ -26,6 +28,11 @@ constexpr Integer byte_swapped(Integer value) {
 template <typename Integer>
 constexpr Integer to_little(Integer value) {
     return std::endian::native == std::endian::little ? value : byte_swapped(value);
+}
+
+template <typename Integer>
+constexpr Integer to_big(Integer value) {
+    return std::endian::native == std::endian::big ? value : byte_swapped(value);
 }
 
 template <typename Integer>
@@ -38,6 +45,19 @@ Integer load_little(const std::byte* from) {
 template <typename Integer>
 void store_little(std::byte* to, Integer value) {
     value = to_little(value);
+    std::memcpy(to, &value, sizeof(value));
+}
+
+template <typename Integer>
+Integer load_big(const std::byte* from) {
+    Integer value;
+    std::memcpy(&value, from, sizeof(value));
+    return to_big(value);
+}
+
+template <typename Integer>
+void store_big(std::byte* to, Integer value) {
+    value = to_big(value);
     std::memcpy(to, &value, sizeof(value));
 }
 
