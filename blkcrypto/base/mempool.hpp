@@ -38,6 +38,7 @@ class mempool {
         free_.push_back(&object);
     }
 
+    std::size_t available() const noexcept { return free_.size(); }
     bool is_whole() const noexcept { return free_.size() == objects_.size(); }
 
   private:

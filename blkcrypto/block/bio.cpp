@@ -27,7 +27,7 @@ void bvec_iter::advance(std::span<const bio_vec> segments, std::uint32_t bytes) 
 void bio::prepare(bio_op operation, sector start, std::span<const bio_vec> memory,
                   bio_end_io& told) noexcept {
     op = operation;
-    fua = preflush = false;
+    fua = preflush = nounmap = false;
     status = blk_status::ok;
     segments = memory;
     std::uint64_t size_bytes = 0;
@@ -55,6 +55,7 @@ void bio::clone_from(const bio& other, bio_end_io& told) noexcept {
     op = other.op;
     fua = other.fua;
     preflush = other.preflush;
+    nounmap = other.nounmap;
     status = blk_status::ok;
     iter = other.iter;
     segments = other.segments;

@@ -102,6 +102,7 @@ class bio {
     bool fua = false;      // a write ends only when it is on stable storage
     bool preflush = false; // whatever writes ended before this one was submitted are made stable first;
                            // alone, on a write of nothing, it is a flush
+    bool nounmap = false;  // write_zeroes leaves the range with space behind it (REQ_NOUNMAP)
     blk_status status = blk_status::ok;
     bvec_iter iter;
     std::span<const bio_vec> segments;

@@ -17,7 +17,7 @@ void file_request::start() noexcept {
     at_ = transfer_place::start_of(*bio_);
     stalls_ = 0;
     copies_ = target_.file.direct && !is_aligned(*bio_, target_.file);
-    zeroing_ = target_.way_to_zero;
+    zeroing_ = as_asked(target_.way_to_zero);
     if (bio_->op == bio_op::flush || bio_->preflush)
         step_ = step::sync;
     else if (bio_->op == bio_op::discard || (bio_->op == bio_op::write_zeroes && zeroing_ != zeroing::write))
@@ -86,6 +86,10 @@ bool file_request::goes_on_after(int res) noexcept {
     return goes_on_after_transfer(static_cast<std::uint32_t>(res));
 }
 
+zeroing file_request::as_asked(zeroing best) const noexcept {
+    return best == zeroing::punch_hole && bio_->nounmap ? zeroing::write : best;
+}
+
 bool file_request::tries_again(blk_status otherwise) noexcept {
     return ++stalls_ <= stalls_max || ends(otherwise);
 }
@@ -98,6 +102,7 @@ bool file_request::goes_on_after_refusal(bool for_good) noexcept {
     zeroing_ = for_good && zeroing_ == zeroing::zero_range ? zeroing::punch_hole : zeroing::write;
     if (for_good)
         target_.way_to_zero = std::max(target_.way_to_zero, zeroing_);
+    zeroing_ = as_asked(zeroing_);
     if (zeroing_ == zeroing::write)
         step_ = step::transfer;
     return true;

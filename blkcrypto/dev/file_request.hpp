@@ -51,6 +51,7 @@ class file_request : public request {
     /// Bring the disk's cache to the disk, change what the file has allocated, or transfer.
     enum class step : std::uint8_t { sync, allocate, transfer };
 
+    zeroing as_asked(zeroing best) const noexcept;
     file_call allocation() const noexcept;
     file_call transfer() noexcept;
     std::span<const iovec> gather_copy() noexcept;

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/nbd/transmission.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+
+namespace blkcrypto::nbd {
+namespace {
+
+constexpr unsigned requests_max = 256;
+constexpr unsigned pieces_max = 320;
+
+// Reads need memory for all of a reply at once, writes go down as they arrive. The largest read takes one
+// chunk more than its size says, where the first ends early so that the second begins with a data unit.
+constexpr std::uint32_t read_piece_bytes = 256 << 10;
+constexpr unsigned replied_chunks = 132;
+constexpr unsigned received_chunks = 16;
+constexpr unsigned warm_chunks = 16; // of each kind: more is given back when a connection has nothing to do
+
+// Of zeros, so that a request for 4 GiB lets others have their turn.
+constexpr std::uint32_t encrypted_zeroes_bytes = 1 << 20;
+constexpr std::uint32_t plain_zeroes_bytes = 64 << 20;
+
+constexpr std::size_t extents_max = 64;                                       // of an answer to block_status
+constexpr std::uint32_t eperm = 1, einval = 22, enospc = 28, eshutdown = 108; // of the protocol
+
+constexpr std::uint32_t extent_bytes = 8; // as they are sent: length, flags
+
+bool has_range(command c) {
+    return c != command::flush && c != command::disc;
+}
+
+bool changes(command c) {
+    return c == command::write || c == command::trim || c == command::write_zeroes;
+}
+
+bool brings_data(command c) {
+    return c == command::read || c == command::write;
+}
+
+/// What may be set beside FUA, which means something to some commands and is allowed with all.
+std::uint16_t flags_of(command c, const negotiated& agreed) {
+    if (c == command::read && agreed.structured_replies)
+        return command_flag::df;
+    if (c == command::write_zeroes)
+        return command_flag::no_hole;
+    return c == command::block_status ? command_flag::req_one : 0;
+}
+
+} // namespace
+
+result<std::unique_ptr<transmission>> transmission::make(const served_disk& disk, const negotiated& agreed,
+                                                         block_queue& queue, command_counters& counters) {
+    auto received = chunk_pool::make(received_chunks);
+    auto replied = chunk_pool::make(replied_chunks);
+    if (!received || !replied)
+        return make_error(ENOMEM);
+    return or_no_memory([&]() -> result<std::unique_ptr<transmission>> {
+        return std::unique_ptr<transmission>(
+            new transmission(disk, agreed, queue, counters, std::move(*received), std::move(*replied)));
+    });
+}
+
+transmission::transmission(const served_disk& disk, const negotiated& agreed, block_queue& queue,
+                           command_counters& counters, std::unique_ptr<chunk_pool> received,
+                           std::unique_ptr<chunk_pool> replied)
+    : disk_(disk), agreed_(agreed), queue_(queue), counters_(counters), received_chunks_(std::move(received)),
+      replied_chunks_(std::move(replied)), input_(*received_chunks_), reply_memory_(*replied_chunks_),
+      requests_(requests_max), pieces_(pieces_max, *this) {}
+
+transmission::~transmission() {
+    assert(is_idle() && pieces_.is_whole());
+}
+
+// --- Input ---
+
+bytes_span transmission::receive_space() noexcept {
+    if (is_stalled_ || !takes_input_)
+        return {};
+    return input_.space(payload_left_, expected_bytes_);
+}
+
+void transmission::received(std::size_t bytes) noexcept {
+    if (!takes_input_)
+        return;
+    input_.received(bytes);
+    parse();
+}
+
+void transmission::resume() noexcept {
+    if (is_stalled_)
+        parse();
+}
+
+void transmission::parse() noexcept {
+    is_stalled_ = false;
+    bool goes_on = true;
+    while (goes_on && takes_input_) {
+        if (arriving_ != nullptr)
+            goes_on = take_payload();
+        else
+            goes_on = input_.unread().size() >= request_header_bytes && begin_request();
+    }
+}
+
+bool transmission::begin_request() noexcept {
+    request_header header;
+    if (!decode(input_.unread().first<request_header_bytes>(), header)) {
+        stop();
+        return false;
+    }
+    if (header.type == command::disc) {
+        ++counters_.of[static_cast<std::size_t>(command::disc)].requests;
+        stop();
+        return false;
+    }
+    request* const r = requests_.try_get();
+    if (r == nullptr || !begin(*r, header)) {
+        if (r != nullptr)
+            requests_.put(*r);
+        is_stalled_ = true;
+        return false;
+    }
+    input_.take(request_header_bytes);
+    return true;
+}
+
+// False: something that it needs is out. Nothing has been done then.
+bool transmission::begin(request& r, const request_header& header) noexcept {
+    r.header = header;
+    r.begin_ns = queue_.environment().now_ns();
+    r.error = verdict_on(header);
+    r.in_flight = 0;
+    r.is_arriving = false;
+    r.flushes = false;
+    r.offset_bytes = header.offset_bytes;
+    r.end_bytes = header.offset_bytes + header.length_bytes;
+    r.first = nullptr;
+    r.next = nullptr;
+    if (header.type == command::write)
+        return begin_write(r);
+    if (r.error != 0) {
+        end(r);
+        return true;
+    }
+    switch (header.type) {
+    case command::read:
+        return begin_read(r);
+    case command::block_status:
+        return begin_block_status(r);
+    default:
+        return begin_without_data(r);
+    }
+}
+
+std::uint32_t transmission::verdict_on(const request_header& header) const noexcept {
+    const export_info& info = disk_.info;
+    const bool is_known = header.type <= command::block_status && header.type != command::cache &&
+                          (header.type != command::block_status || agreed_.base_allocation);
+    const unsigned allowed = command_flag::fua | flags_of(header.type, agreed_);
+    if (!is_known || (header.flags & ~allowed) != 0)
+        return einval;
+    if (info.read_only && changes(header.type))
+        return eperm;
+    if (!has_range(header.type))
+        return (header.offset_bytes | header.length_bytes) == 0 ? 0 : einval;
+    if (header.length_bytes == 0 ||
+        ((header.offset_bytes | header.length_bytes) & (info.block_bytes_min - 1)) != 0)
+        return einval;
+    if (header.offset_bytes > info.size_bytes || header.length_bytes > info.size_bytes - header.offset_bytes)
+        return header.type == command::write || header.type == command::write_zeroes ? enospc : einval;
+    return brings_data(header.type) && header.length_bytes > info.block_bytes_max ? einval : 0;
+}
+
+void transmission::stop() noexcept {
+    takes_input_ = false;
+    is_stalled_ = false;
+    input_.reset();
+    request* const r = std::exchange(arriving_, nullptr);
+    if (r == nullptr)
+        return;
+    r->error = r->error == 0 ? eshutdown : r->error;
+    r->is_arriving = false;
+    if (r->has_ended())
+        end(*r);
+}
+
+void transmission::client_gone() noexcept {
+    has_client_ = false;
+    stop();
+    while (answers_ != nullptr)
+        release(*take_answer());
+}
+
+// --- Requests ---
+
+bool transmission::begin_read(request& r) noexcept {
+    const std::uint64_t pieces = r.header.length_bytes / read_piece_bytes + 2;
+    if (pieces > 2 && (replied_chunks_->available() < pieces || pieces_.available() < pieces))
+        return false;
+    piece** last = &r.first;
+    while (r.offset_bytes != r.end_bytes) {
+        const std::uint32_t bytes = piece_bytes(r, read_piece_bytes);
+        piece* const p = take_data_piece(r, bytes);
+        if (p == nullptr)
+            return false; // the first and only one
+        *last = p;
+        last = &p->next;
+        submit_data(*p, bio_op::read);
+    }
+    return true;
+}
+
+// To the end of the request, or as much as ends with a data unit and is no more than `bytes_max`. 0 if none
+// does.
+std::uint32_t transmission::piece_bytes(const request& r, std::uint32_t bytes_max) const noexcept {
+    if (r.end_bytes - r.offset_bytes <= bytes_max)
+        return static_cast<std::uint32_t>(r.end_bytes - r.offset_bytes);
+    const std::uint64_t end = (r.offset_bytes + bytes_max) & ~std::uint64_t{disk_.unit_bytes() - 1};
+    return end > r.offset_bytes ? static_cast<std::uint32_t>(end - r.offset_bytes) : 0;
+}
+
+bool transmission::begin_write(request& r) noexcept {
+    r.is_arriving = true;
+    arriving_ = &r;
+    payload_left_ = r.header.length_bytes;
+    constexpr std::uint32_t payload_bytes_max = chunk_bytes - request_header_bytes;
+    expected_bytes_ = request_header_bytes + std::min(payload_left_, payload_bytes_max);
+    return true;
+}
+
+// False: there is nothing to do before more has come, or something is out.
+bool transmission::take_payload() noexcept {
+    const std::size_t unread = input_.unread().size();
+    auto here = static_cast<std::uint32_t>(std::min<std::size_t>(unread, payload_left_));
+    if (arriving_->error != 0) {
+        took_payload(here);
+        return arriving_ == nullptr;
+    }
+    if (here < payload_left_) {
+        if (!input_.is_full())
+            return false;
+        here = piece_bytes(*arriving_, here);
+    }
+    is_stalled_ = here == 0 ? !input_.turn_over() : !submit_payload(here);
+    return !is_stalled_;
+}
+
+bool transmission::submit_payload(std::uint32_t bytes) noexcept {
+    piece* const p = take_piece(*arriving_);
+    if (p == nullptr)
+        return false;
+    p->memory = {input_.unread().data(), bytes};
+    p->held = &input_.hold();
+    submit_data(*p, bio_op::write);
+    took_payload(bytes);
+    return true;
+}
+
+void transmission::took_payload(std::uint32_t bytes) noexcept {
+    input_.take(bytes);
+    payload_left_ -= bytes;
+    if (payload_left_ != 0)
+        return;
+    request& r = *std::exchange(arriving_, nullptr);
+    r.is_arriving = false;
+    if (r.has_ended())
+        end(r);
+}
+
+// Flush, trim, write_zeroes. What a trim cuts of a data unit stays as it is: there would be nothing to
+// decipher the rest of the unit from.
+bool transmission::begin_without_data(request& r) noexcept {
+    const std::uint64_t unit_bytes = disk_.unit_bytes();
+    r.flushes = r.header.type == command::flush || (r.header.flags & command_flag::fua) != 0;
+    if (r.header.type == command::trim) {
+        r.offset_bytes = (r.offset_bytes + unit_bytes - 1) & ~(unit_bytes - 1);
+        r.end_bytes = std::max(r.end_bytes & ~(unit_bytes - 1), r.offset_bytes);
+    }
+    piece* const p = take_piece(r);
+    if (p == nullptr)
+        return false;
+    if (!goes_on(*p))
+        ended(*p);
+    return true;
+}
+
+bool transmission::begin_block_status(request& r) noexcept {
+    const reply_memory::run memory =
+        reply_memory_.try_get(sizeof(std::uint32_t) + extents_max * extent_bytes);
+    piece* const p = memory.data == nullptr ? nullptr : take_piece(r);
+    if (p == nullptr) {
+        if (memory.data != nullptr)
+            replied_chunks_->drop(*memory.in);
+        return false;
+    }
+    const std::size_t extents = (r.header.flags & command_flag::req_one) != 0 ? 1 : extents_max;
+    p->held = memory.in;
+    p->memory = {memory.data, 0};
+    p->memory.length_bytes = describe_extents(r, memory.data, extents);
+    r.first = p;
+    r.in_flight = 0;
+    end(r);
+    return true;
+}
+
+std::uint32_t transmission::describe_extents(request& r, std::byte* into, std::size_t extents) noexcept {
+    store_big(into, base_allocation_id);
+    std::byte* at = into + sizeof(std::uint32_t);
+    for (; extents != 0 && r.offset_bytes != r.end_bytes; --extents, at += extent_bytes) {
+        const std::uint64_t left = r.end_bytes - r.offset_bytes;
+        const allocation_extent extent =
+            disk_.holes == nullptr ? allocation_extent{left} : disk_.holes->extent_at(r.offset_bytes);
+        const std::uint64_t length = std::min(extent.length_bytes, left);
+        store_big(at, static_cast<std::uint32_t>(length));
+        store_big(at + sizeof(std::uint32_t), extent.is_hole ? extent_flag::hole | extent_flag::zero : 0);
+        r.offset_bytes += length;
+    }
+    return static_cast<std::uint32_t>(at - into);
+}
+
+// --- Bios ---
+
+transmission::piece* transmission::take_piece(request& r) noexcept {
+    piece* const p = pieces_.try_get();
+    if (p == nullptr)
+        return nullptr;
+    p->owner = &r;
+    p->held = nullptr;
+    p->next = nullptr;
+    ++r.in_flight;
+    return p;
+}
+
+transmission::piece* transmission::take_data_piece(request& r, std::uint32_t bytes) noexcept {
+    const reply_memory::run memory = reply_memory_.try_get(bytes);
+    if (memory.data == nullptr)
+        return nullptr;
+    piece* const p = take_piece(r);
+    if (p == nullptr) {
+        replied_chunks_->drop(*memory.in);
+        return nullptr;
+    }
+    p->memory = {memory.data, bytes};
+    p->held = memory.in;
+    return p;
+}
+
+// The next part of its request, of the size of its memory.
+void transmission::submit_data(piece& p, bio_op op) noexcept {
+    request& r = *p.owner;
+    p.io.prepare(op, sector{r.offset_bytes >> sector_bits}, {&p.memory, 1}, p);
+    p.io.fua = op == bio_op::write && (r.header.flags & command_flag::fua) != 0;
+    submit(p, p.memory.length_bytes);
+}
+
+void transmission::submit_range(piece& p, bio_op op, std::uint32_t bytes) noexcept {
+    request& r = *p.owner;
+    p.io.prepare_range(op, sector{r.offset_bytes >> sector_bits}, bytes, p);
+    p.io.nounmap = (r.header.flags & command_flag::no_hole) != 0;
+    submit(p, bytes);
+}
+
+void transmission::submit(piece& p, std::uint32_t bytes) noexcept {
+    request& r = *p.owner;
+    if (disk_.key != nullptr && p.io.op != bio_op::discard) {
+        dun first(disk_.dun_offset);
+        first += r.offset_bytes / disk_.unit_bytes();
+        p.io.set_crypt_ctx(*disk_.key, first);
+    }
+    r.offset_bytes += bytes;
+    queue_.submit(p.io);
+}
+
+void transmission::piece_ended(piece& p, blk_status outcome) noexcept {
+    request& r = *p.owner;
+    if (outcome != blk_status::ok) {
+        r.error = r.error == 0 ? to_nbd_error(outcome) : r.error;
+        if (p.io.is_flush() || p.io.fua)
+            ++counters_.flush_failures;
+    }
+    if (r.header.type == command::read || r.header.type == command::write || !goes_on(p))
+        ended(p);
+}
+
+// A request without data is one piece that does one thing after the other. False: there is nothing left.
+bool transmission::goes_on(piece& p) noexcept {
+    request& r = *p.owner;
+    if (r.error != 0)
+        return false;
+    const bool is_trim = r.header.type == command::trim;
+    if (r.offset_bytes != r.end_bytes) {
+        const std::uint32_t zeroes = disk_.key == nullptr ? plain_zeroes_bytes : encrypted_zeroes_bytes;
+        const std::uint64_t left = r.end_bytes - r.offset_bytes;
+        submit_range(p, is_trim ? bio_op::discard : bio_op::write_zeroes,
+                     is_trim ? static_cast<std::uint32_t>(left) : piece_bytes(r, zeroes));
+        return true;
+    }
+    if (!std::exchange(r.flushes, false))
+        return false;
+    p.io.prepare_range(bio_op::flush, sector{}, 0, p);
+    queue_.submit(p.io);
+    return true;
+}
+
+// A read's pieces are its reply; all others are done with.
+void transmission::ended(piece& p) noexcept {
+    request& r = *p.owner;
+    --r.in_flight;
+    if (r.header.type != command::read)
+        put(p);
+    if (r.has_ended())
+        end(r);
+}
+
+void transmission::put(piece& p) noexcept {
+    chunk_pool& chunks = p.owner->header.type == command::write ? *received_chunks_ : *replied_chunks_;
+    if (p.held != nullptr)
+        chunks.drop(*p.held);
+    pieces_.put(p);
+}
+
+// --- Output ---
+
+void transmission::end(request& r) noexcept {
+    count(r);
+    if (r.error != 0)
+        put_data(r);
+    if (!has_client_)
+        return release(r);
+    encode_reply(r);
+    *answers_end_ = &r;
+    answers_end_ = &r.next;
+}
+
+void transmission::count(const request& r) noexcept {
+    const auto type = static_cast<std::size_t>(r.header.type);
+    if (type >= counters_.of.size())
+        return;
+    command_counter& counter = counters_.of[type];
+    ++counter.requests;
+    counter.bytes += r.error == 0 ? r.header.length_bytes : 0;
+    counter.errors += r.error != 0 ? 1 : 0;
+    counter.latency.add(queue_.environment().now_ns() - r.begin_ns);
+}
+
+void transmission::encode_reply(request& r) noexcept {
+    std::uint32_t data_bytes = 0;
+    for (const piece* p = r.first; p != nullptr; p = p->next)
+        data_bytes += p->memory.length_bytes;
+    const bool is_chunk = agreed_.structured_replies &&
+                          (r.header.type == command::read || r.header.type == command::block_status);
+    const std::span<std::byte, 32> head(r.head);
+    if (!is_chunk) {
+        encode_simple_reply(head.first<simple_reply_bytes>(), r.header.cookie, r.error);
+        r.head_bytes = simple_reply_bytes;
+    } else if (r.error != 0) {
+        encode_error_reply(head.first<error_reply_bytes>(), r.header.cookie, r.error);
+        r.head_bytes = error_reply_bytes;
+    } else if (r.header.type == command::block_status) {
+        encode_structured_reply(head.first<structured_reply_bytes>(), r.header.cookie,
+                                reply_type::block_status, data_bytes);
+        r.head_bytes = structured_reply_bytes;
+    } else {
+        encode_structured_reply(head.first<structured_reply_bytes>(), r.header.cookie,
+                                reply_type::offset_data, sizeof(std::uint64_t) + data_bytes);
+        store_big(r.head.data() + structured_reply_bytes, r.header.offset_bytes);
+        r.head_bytes = structured_reply_bytes + sizeof(std::uint64_t);
+    }
+    r.reply_bytes = std::uint64_t{r.head_bytes} + data_bytes;
+}
+
+std::span<const bytes_view> transmission::output() noexcept {
+    std::size_t count = 0;
+    std::uint64_t skip = sent_bytes_;
+    const auto add = [&](const std::byte* data, std::size_t bytes) {
+        const std::size_t skipped = std::min<std::uint64_t>(skip, bytes);
+        skip -= skipped;
+        if (skipped != bytes && count != output_.size())
+            output_[count++] = {data + skipped, bytes - skipped};
+    };
+    for (const request* r = answers_; r != nullptr && count != output_.size(); r = r->next) {
+        add(r->head.data(), r->head_bytes);
+        for (const piece* p = r->first; p != nullptr; p = p->next)
+            add(p->memory.data, p->memory.length_bytes);
+    }
+    return std::span(output_).first(count);
+}
+
+void transmission::sent(std::size_t bytes) noexcept {
+    sent_bytes_ += bytes;
+    while (answers_ != nullptr && sent_bytes_ >= answers_->reply_bytes) {
+        sent_bytes_ -= answers_->reply_bytes;
+        release(*take_answer());
+    }
+}
+
+transmission::request* transmission::take_answer() noexcept {
+    request* const first = answers_;
+    answers_ = first->next;
+    if (answers_ == nullptr)
+        answers_end_ = &answers_;
+    return first;
+}
+
+void transmission::release(request& r) noexcept {
+    put_data(r);
+    requests_.put(r);
+    if (requests_.is_whole())
+        trim();
+}
+
+void transmission::put_data(request& r) noexcept {
+    while (r.first != nullptr)
+        put(*std::exchange(r.first, r.first->next));
+}
+
+// A client that read or wrote a lot at once may never do so again.
+void transmission::trim() noexcept {
+    if (replied_chunks_->used() <= warm_chunks)
+        return;
+    reply_memory_.reset();
+    replied_chunks_->trim(warm_chunks);
+}
+
+} // namespace blkcrypto::nbd
