@@ -43,12 +43,12 @@ task_list task_mailbox::take_all() noexcept {
     return in_order;
 }
 
-result<std::unique_ptr<thread_env>> thread_env::make(env_hooks* hooks) {
+result<std::unique_ptr<thread_env>> thread_env::make(env_hooks* hooks, thread_sleeper* sleeper) {
     const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake_fd < 0)
         return make_error(errno);
     auto made = or_no_memory([&]() -> result<std::unique_ptr<thread_env>> {
-        return std::unique_ptr<thread_env>(new thread_env(wake_fd, hooks));
+        return std::unique_ptr<thread_env>(new thread_env(wake_fd, hooks, sleeper));
     });
     if (made.has_error())
         close(wake_fd);
@@ -113,15 +113,19 @@ unsigned thread_env::run_due_timers() noexcept {
 
 void thread_env::do_sleep() noexcept {
     sleeping_.store(true);
-    if (posted_.empty()) {
-        const std::int64_t timeout = timeout_ns();
-        if (sources_.size() != 1 || !sources_.front()->sleep_here(wake_fd_, timeout))
-            poll_sources(timeout);
-    }
+    if (posted_.empty())
+        sleep_somewhere(timeout_ns());
     if (!sleeping_.exchange(false))
         ++wakes_owed_;
     if (wakes_owed_ != 0)
         drain_wake_fd();
+}
+
+void thread_env::sleep_somewhere(std::int64_t timeout_ns) noexcept {
+    if (sleeper_ != nullptr)
+        sleeper_->sleep(wake_fd_, sources_, timeout_ns);
+    else if (sources_.size() != 1 || !sources_.front()->sleep_here(wake_fd_, timeout_ns))
+        poll_sources(timeout_ns);
 }
 
 std::int64_t thread_env::timeout_ns() noexcept {

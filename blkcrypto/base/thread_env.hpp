@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace blkcrypto {
@@ -31,10 +32,23 @@ class task_mailbox {
     std::atomic<task*> head_{nullptr}; // the last one pushed; links lead back to the first
 };
 
+/// Sleeps in a thread_env's place, for a thread that has more to wake for than the env knows of.
+class thread_sleeper {
+  public:
+    /// Until `wake_fd` is readable, a source has events - which is told its before_sleep() first and its
+    /// on_ready() after - or `timeout_ns` passed (negative: never); or for anything else.
+    virtual void sleep(int wake_fd, std::span<event_source* const> sources,
+                       std::int64_t timeout_ns) noexcept = 0;
+
+  protected:
+    ~thread_sleeper() = default;
+};
+
 class thread_env final : public env {
   public:
-    /// An errno of eventfd(2) on failure.
-    static result<std::unique_ptr<thread_env>> make(env_hooks* hooks = nullptr);
+    /// An errno of eventfd(2) on failure. `sleeper` outlives it; null: it sleeps by itself.
+    static result<std::unique_ptr<thread_env>> make(env_hooks* hooks = nullptr,
+                                                    thread_sleeper* sleeper = nullptr);
     ~thread_env() override;
 
     void post(task& t) noexcept override;
@@ -50,15 +64,18 @@ class thread_env final : public env {
   private:
     static constexpr std::size_t sources_max = 64;
 
-    thread_env(int wake_fd, env_hooks* hooks) : env(hooks), wake_fd_(wake_fd) {
+    thread_env(int wake_fd, env_hooks* hooks, thread_sleeper* sleeper)
+        : env(hooks), wake_fd_(wake_fd), sleeper_(sleeper) {
         sources_.reserve(sources_max);
     }
     unsigned run_due_timers() noexcept;
     std::int64_t timeout_ns() noexcept;
+    void sleep_somewhere(std::int64_t timeout_ns) noexcept;
     void poll_sources(std::int64_t timeout_ns) noexcept;
     void drain_wake_fd() noexcept;
 
     const int wake_fd_;
+    thread_sleeper* const sleeper_;
     task_mailbox posted_;
     std::atomic<unsigned> posters_{0};  // threads inside post()
     std::atomic<bool> sleeping_{false}; // set: whoever posts must write to wake_fd_
