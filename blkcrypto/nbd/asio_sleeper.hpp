@@ -20,7 +20,8 @@ class asio_sleeper final : public thread_sleeper {
     explicit asio_sleeper(boost::asio::io_context& context) : context_(context), timer_(context) {}
 
     /// Runs one handler of the context, after waiting for it. Runs on_ready() of sources that are.
-    void sleep(int wake_fd, std::span<event_source* const> sources, std::int64_t timeout_ns) noexcept override;
+    void sleep(int wake_fd, std::span<event_source* const> sources,
+               std::int64_t timeout_ns) noexcept override;
 
   private:
     /// A descriptor that is watched, and not owned.

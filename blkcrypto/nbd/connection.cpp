@@ -160,8 +160,9 @@ void connection::send() noexcept {
             sent(bytes);
         } else if (error == asio::error::would_block || error == asio::error::try_again) {
             waits_to_send_ = true;
-            socket_.async_wait(client_socket::wait_write,
-                               in_memory(send_memory_, [this](const error_code&) { waits_to_send_ = false; }));
+            socket_.async_wait(client_socket::wait_write, in_memory(send_memory_, [this](const error_code&) {
+                                   waits_to_send_ = false;
+                               }));
         } else {
             lost();
         }

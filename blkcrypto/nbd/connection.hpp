@@ -84,9 +84,9 @@ class connection {
     send_list output_;
     handler_memory receive_memory_;
     handler_memory send_memory_;
-    bool is_receiving_ = false;       // an operation is under way
-    bool waits_to_send_ = false;      // the socket takes no more for now
-    unsigned timers_ = 0;             // operations under way
+    bool is_receiving_ = false;  // an operation is under way
+    bool waits_to_send_ = false; // the socket takes no more for now
+    unsigned timers_ = 0;        // operations under way
     bool is_closed_ = false;
 };
 

@@ -5,6 +5,7 @@
 
 #include "blkcrypto/base/result.hpp"
 
+#include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <string>
@@ -15,8 +16,8 @@ using client_acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic:
 
 class listener {
   public:
-    /// A socket file, mode 0600. The socket of a server that is dead is replaced. EADDRINUSE: somebody listens
-    /// there; EEXIST: there is something else; ENAMETOOLONG; errno of bind(2).
+    /// A socket file, mode 0600. The socket of a server that is dead is replaced. EADDRINUSE: somebody
+    /// listens there; EEXIST: there is something else; ENAMETOOLONG; errno of bind(2).
     static result<listener> at_path(boost::asio::io_context& context, const std::string& path);
 
     /// Host: 127.0.0.0/8, ::1 or localhost; port 0 takes a free one. EACCES: another address, or a name;
@@ -34,7 +35,8 @@ class listener {
     const std::string& uri() const noexcept { return uri_; }
 
   private:
-    listener(client_acceptor&& acceptor, std::string uri) : acceptor_(std::move(acceptor)), uri_(std::move(uri)) {}
+    listener(client_acceptor&& acceptor, std::string uri)
+        : acceptor_(std::move(acceptor)), uri_(std::move(uri)) {}
 
     client_acceptor acceptor_;
     std::string uri_;

@@ -7,14 +7,16 @@
 #include "blkcrypto/nbd/listener.hpp"
 #include "blkcrypto/nbd/server_thread.hpp"
 
+#include <atomic>
 #include <functional>
+#include <optional>
 #include <thread>
 
 namespace blkcrypto::nbd {
 
 struct server_options {
     unsigned threads = 1;
-    std::size_t connections_max = 64; // a client beyond finds its connection closed
+    std::size_t connections_max = 64;           // a client beyond finds its connection closed
     std::chrono::milliseconds patience{10'000}; // with a client that does not get on
 };
 
@@ -41,19 +43,20 @@ class server {
   private:
     struct helper_thread;
 
-    server(const server_options& options) : options_(options) {}
-    std::error_code start_threads(const served_disk& disk);
+    explicit server(const server_options& options) : options_(options) {}
+    std::error_code start_thread(const served_disk& disk);
     void accept();
-    void accepted(client_socket&& socket, std::size_t thread);
+    void accept_later();
+    void hand_over(client_socket&& socket, std::size_t to);
     server_thread& thread_at(std::size_t index) noexcept;
 
     const server_options options_;
+    std::atomic<std::size_t> connections_{0}; // of all threads; each counts down as its own end
     std::unique_ptr<server_thread> main_;
     std::vector<std::unique_ptr<helper_thread>> helpers_; // the other threads
     std::optional<listener> listener_;
-    std::size_t next_thread_ = 0; // that takes a client
-    // Clients that all threads have; a thread's own count would lag behind.
-    std::atomic<std::size_t> connections_{0};
+    std::optional<boost::asio::steady_timer> retry_; // of accepting
+    std::size_t next_thread_ = 0;                    // that takes a client
     bool is_stopping_ = false;
 };
 

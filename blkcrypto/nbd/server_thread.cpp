@@ -19,16 +19,18 @@ void server_thread_statistics::add(const server_thread_statistics& other) noexce
     keyslots += other.keyslots;
 }
 
-server_thread::server_thread(const served_disk& disk, std::chrono::milliseconds patience)
-    : disk_(disk), patience_(patience), context_(one_thread), work_(context_.get_executor()),
-      sleeper_(context_) {}
+server_thread::server_thread(const served_disk& disk, std::chrono::milliseconds patience,
+                             std::atomic<std::size_t>& clients)
+    : disk_(disk), patience_(patience), clients_(clients), context_(one_thread),
+      work_(context_.get_executor()), sleeper_(context_) {}
 
 server_thread::~server_thread() = default;
 
 result<std::unique_ptr<server_thread>> server_thread::make(const served_disk& disk,
-                                                           std::chrono::milliseconds patience) {
+                                                           std::chrono::milliseconds patience,
+                                                           std::atomic<std::size_t>& clients) {
     return or_no_memory([&]() -> result<std::unique_ptr<server_thread>> {
-        std::unique_ptr<server_thread> made(new server_thread(disk, patience));
+        std::unique_ptr<server_thread> made(new server_thread(disk, patience, clients));
         if (const std::error_code error = made->set_up())
             return error;
         return made;
@@ -48,12 +50,14 @@ std::error_code server_thread::set_up() noexcept {
 }
 
 void server_thread::adopt(client_socket&& socket) noexcept {
-    if (is_draining_)
-        return;
     try {
-        connections_.push_back(
-            std::make_unique<connection>(std::move(socket), disk_, *queue_, counters_, patience_));
+        if (!is_draining_)
+            connections_.push_back(
+                std::make_unique<connection>(std::move(socket), disk_, *queue_, counters_, patience_));
+        else
+            --clients_;
     } catch (const std::exception&) { // no memory, no descriptors: the client finds the socket closed
+        --clients_;
     }
 }
 
@@ -70,7 +74,7 @@ void server_thread::turn() noexcept {
     queue_->poll();
     for (const auto& each : connections_)
         each->service();
-    std::erase_if(connections_, [](const auto& each) { return each->is_over(); });
+    clients_ -= std::erase_if(connections_, [](const auto& each) { return each->is_over(); });
 }
 
 void server_thread::drain() noexcept {

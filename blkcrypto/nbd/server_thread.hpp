@@ -8,6 +8,7 @@
 #include "blkcrypto/nbd/asio_sleeper.hpp"
 #include "blkcrypto/nbd/connection.hpp"
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <memory>
 #include <vector>
@@ -25,12 +26,12 @@ struct server_thread_statistics {
 class server_thread {
   public:
     /// To be called on the thread, as everything else that does not say otherwise. `disk` outlives it. Errors
-    /// of the environment and of make_queue().
-    static result<std::unique_ptr<server_thread>> make(const served_disk& disk,
-                                                       std::chrono::milliseconds patience);
+    /// of the environment and of make_queue(). `clients` is counted down for each connection that is over.
+    static result<std::unique_ptr<server_thread>>
+    make(const served_disk& disk, std::chrono::milliseconds patience, std::atomic<std::size_t>& clients);
     ~server_thread();
 
-    /// For handlers of other threads: they post to it.
+    /// Other threads may post to it.
     boost::asio::io_context& context() noexcept { return context_; }
 
     void adopt(client_socket&& socket) noexcept;
@@ -46,12 +47,14 @@ class server_thread {
     server_thread_statistics statistics() const noexcept;
 
   private:
-    server_thread(const served_disk& disk, std::chrono::milliseconds patience);
+    server_thread(const served_disk& disk, std::chrono::milliseconds patience,
+                  std::atomic<std::size_t>& clients);
     std::error_code set_up() noexcept;
     void turn() noexcept;
 
     const served_disk& disk_;
     const std::chrono::milliseconds patience_;
+    std::atomic<std::size_t>& clients_;
     boost::asio::io_context context_;
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
     asio_sleeper sleeper_;

@@ -7,10 +7,7 @@
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <array>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 
 namespace blkcrypto::fsdemo::tools {
 namespace {
@@ -24,42 +21,7 @@ T take(result<T> made, std::string_view what) {
     return std::move(*made);
 }
 
-const engine_profile& parse_engine(std::string_view text) {
-    std::vector<std::string_view> names;
-    for (const engine_profile& profile : builtin_engine_profiles())
-        names.push_back(profile.name);
-    return builtin_engine_profiles()[cli::parse_choice("--engine", text, names)];
-}
-
 } // namespace
-
-// Looked at before it is opened: opening a FIFO or a device node can have effects.
-image_lock image_lock::take(const std::string& image, image_use use) {
-    struct stat found {};
-    if (stat(image.c_str(), &found) != 0)
-        throw cli::file_error(exit_unusable, image, errno);
-    if (S_ISDIR(found.st_mode))
-        throw cli::file_error(exit_unusable, image, EISDIR);
-    if (!S_ISREG(found.st_mode) && !S_ISBLK(found.st_mode))
-        throw cli::unusable(image, "neither a regular file nor a block device", ENOTBLK);
-    file_descriptor file(::open(image.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    if (!file)
-        throw cli::file_error(exit_unusable, image, errno);
-    if (flock(file.get(), (use == image_use::write ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
-        if (errno == EWOULDBLOCK)
-            throw cli::unusable(image, "in use by another process", EBUSY);
-        throw cli::file_error(exit_unusable, image, errno);
-    }
-    return image_lock(std::move(file));
-}
-
-void image_lock::check_still_at(const std::string& image) const {
-    struct stat locked {};
-    struct stat now {};
-    if (fstat(file_.get(), &locked) != 0 || stat(image.c_str(), &now) != 0 || locked.st_dev != now.st_dev ||
-        locked.st_ino != now.st_ino)
-        throw cli::unusable(image, "replaced while it was being opened", ESTALE);
-}
 
 void check_not_image(std::string_view option, const std::string& path, const std::string& image) {
     const bool is_stdout = path == cli::standard_stream;
@@ -89,7 +51,7 @@ std::unique_ptr<image_stack> image_stack::open(const std::string& image, image_l
                                                const stack_options& options) {
     constexpr std::array<std::string_view, 2> paths{"fallback", "inline"};
     const bool is_inline = cli::parse_choice("--path", options.path, paths) == 1;
-    const engine_profile& profile = parse_engine(options.engine);
+    const engine_profile& profile = cli::parse_engine("--engine", options.engine);
     std::unique_ptr<image_stack> stack(new image_stack(image, std::move(lock)));
     stack->env_ = take(thread_env::make(), "event loop");
     stack->metadata_env_ = take(thread_env::make(), "event loop");

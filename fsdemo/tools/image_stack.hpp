@@ -8,6 +8,7 @@
 #include "blkcrypto/base/worker_pool.hpp"
 #include "blkcrypto/dev/engine_profile.hpp"
 #include "blkcrypto/dev/image_device.hpp"
+#include "blkcrypto/tools/cli/image_lock.hpp"
 #include "blkcrypto/tools/cli/json_output.hpp"
 #include "fsdemo/crypto_door.hpp"
 
@@ -15,22 +16,8 @@
 
 namespace blkcrypto::fsdemo::tools {
 
-/// Those that read share an image, one that writes has it alone.
-enum class image_use : std::uint8_t { read, write };
-
-/// flock(2) on a descriptor of its own; gone with the process, however it ends.
-class image_lock {
-  public:
-    /// program_error, exit code 2: no regular file or block device, in use by another process (EBUSY).
-    static image_lock take(const std::string& image, image_use use);
-    /// To be called once the image has been opened by its name: that is still what is locked. program_error,
-    /// exit code 2.
-    void check_still_at(const std::string& image) const;
-
-  private:
-    explicit image_lock(file_descriptor&& file) noexcept : file_(std::move(file)) {}
-    file_descriptor file_;
-};
+using cli::image_lock;
+using cli::image_use;
 
 /// `path`, where something is to be written ("-" is stdout), is not the image. program_error, exit code 2,
 /// that names `option`. Opens nothing.

@@ -24,4 +24,11 @@ const crypto_mode_info& parse_mode(std::string_view option, std::string_view tex
     return crypto_modes()[parse_choice(option, text, names)];
 }
 
+const engine_profile& parse_engine(std::string_view option, std::string_view text) {
+    std::vector<std::string_view> names;
+    for (const engine_profile& profile : builtin_engine_profiles())
+        names.push_back(profile.name);
+    return builtin_engine_profiles()[parse_choice(option, text, names)];
+}
+
 } // namespace blkcrypto::cli
