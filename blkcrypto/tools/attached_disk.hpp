@@ -12,22 +12,25 @@
 #include "blkcrypto/tools/cli/image_lock.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace blkcrypto::tools {
 
-enum class crypt_path : std::uint8_t { fallback, inline_engine, plain };
+/// How the data units of a disk are encrypted.
+struct disk_crypto {
+    const crypto_mode_info* mode;
+    data_unit_size unit_size;
+    uint256 dun_offset;                     // DUN of the first unit
+    const engine_profile* engine = nullptr; // the inline path; null: the fallback
+    unsigned decrypt_workers = 0;           // of the fallback
+};
 
 struct disk_options {
     std::string image;
     bool read_only = false;
-    crypt_path path = crypt_path::fallback;
-    const crypto_mode_info* mode = nullptr; // null: plain
-    data_unit_size unit_size;
-    uint256 dun_offset;
-    const engine_profile* engine = nullptr; // of the inline path
-    unsigned decrypt_workers = 0;           // of the fallback path
-    unsigned threads = 1;                   // that will make queues
+    std::optional<disk_crypto> crypto; // none: the plain path
+    unsigned threads = 1;              // that will make queues
 };
 
 class attached_disk {
@@ -48,12 +51,18 @@ class attached_disk {
     class file_holes;
 
     attached_disk(const disk_options& options, cli::image_lock&& lock);
+    void check_size() const;
     void put_engine();
     void put_fallback();
-    void check_size() const;
-    std::uint8_t dun_bytes() const;
     void start_key(secret&& key);
+    std::uint8_t dun_bytes() const;
     void serve();
+    std::string crypted_by() const;
+    std::string describe_crypto() const;
+    std::uint64_t size_bytes() const noexcept { return to_bytes(file_->capacity()).value; }
+    std::uint32_t unit_bytes() const noexcept {
+        return options_.crypto ? options_.crypto->unit_size.bytes() : sector_size_bytes;
+    }
     block_device& crypting_device() noexcept { return engine_ ? *engine_ : *file_; }
 
     const disk_options options_;
