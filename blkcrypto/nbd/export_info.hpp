@@ -48,7 +48,7 @@ struct served_disk {
     export_info info;
     block_device& device;             // takes bios that cut data units: range_lock_device; or has no key
     const key_request* key = nullptr; // null: the disk is the device
-    uint256 dun_offset;               // DUN of the first data unit
+    uint256 dun_offset{};             // DUN of the first data unit
     /// Of a plain disk. Where there is a key a hole is no zeros, but what deciphering zeros gives: clients
     /// take a hole for something nobody has to read, so there are none.
     const allocation_map* holes = nullptr;
