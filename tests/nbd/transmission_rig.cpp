@@ -128,7 +128,7 @@ transmission_rig::transmission_rig(const served_options& with)
         disk.key = key->key.get();
         disk.dun_offset = with.dun_offset;
     }
-    queue = *device->make_queue(e, {.depth = 16});
+    queue = *device->make_queue(e, {.depth = 16, .nomerges = with.nomerges});
     server = *nbd::transmission::make(disk, {with.structured, with.base_allocation}, *queue, counters);
 }
 

@@ -91,6 +91,7 @@ struct served_options {
     std::uint32_t block_bytes_max = 32 << 20;
     const nbd::allocation_map* holes = nullptr;
     uint256 dun_offset = 7;
+    bool nomerges = false; // one operation of the medium is for one request
 };
 
 class transmission_rig {
