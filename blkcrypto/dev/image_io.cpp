@@ -4,6 +4,7 @@
 #include "blkcrypto/dev/uring_loop.hpp"
 
 #include <cerrno>
+#include <sched.h>
 #include <sys/uio.h>
 
 namespace blkcrypto {
@@ -23,11 +24,19 @@ bool is_missing(const std::error_code& error) {
     return error == make_error(ENOSYS) || error == make_error(EPERM);
 }
 
+// The kernel's workers run where this thread may. True if the kernel does not say.
+bool has_other_processors() {
+    cpu_set_t allowed;
+    return sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) > 1;
+}
+
 // Where a request waits for a network or another process, it is better off in a worker, beside others: only
-// what is in memory is as fast on this thread.
+// what is in memory is as fast on this thread, and a worker that has no processor of its own only takes turns
+// with it.
 image_io_choice choose_with_ring(const image_file& file) {
     if (file.in_memory && needs_kernel_workers(file))
-        return {image_io::by_size, "in memory"};
+        return has_other_processors() ? image_io_choice{image_io::by_size, "in memory"}
+                                      : image_io_choice{image_io::preadv2, "in memory, one processor"};
     return {image_io::io_uring, "not in memory"};
 }
 

@@ -36,6 +36,8 @@ result<std::unique_ptr<server>> server::make(const served_disk& disk, const serv
     });
 }
 
+server::server(const server_options& options) : options_(options) {}
+
 server::~server() {
     stop();
 }
@@ -122,7 +124,8 @@ void server::stop() noexcept {
     listener_.reset();
     for (const auto& helper : helpers_)
         asio::post(helper->server->context(), [server = helper->server] { server->drain(); });
-    main_->drain();
+    if (main_)
+        main_->drain();
 }
 
 void server::gather_statistics(std::function<void(const server_thread_statistics&)> tell) {

@@ -43,7 +43,7 @@ class server {
   private:
     struct helper_thread;
 
-    explicit server(const server_options& options) : options_(options) {}
+    explicit server(const server_options& options);
     std::error_code start_thread(const served_disk& disk);
     void accept();
     void accept_later();

@@ -6,8 +6,10 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <thread>
 
 using namespace blkcrypto;
 using namespace blkcrypto::test;
@@ -53,12 +55,27 @@ TEST_CASE("a file in memory is done by size, whatever its size and mode") {
                                 << " is not a filesystem that io_uring needs workers for");
             return;
         }
+        if (std::thread::hardware_concurrency() == 1)
+            return; // the next case
         for (const bool read_only : {false, true}) {
             const image_file file = open_image(image, read_only);
             CHECK(choice_for(file) == image_io::by_size);
             CHECK_FALSE(file.direct);
         }
     }
+}
+
+TEST_CASE("a file in memory is done by plain calls on one processor") {
+    const temporary_image image(65536, folder_in_memory);
+    if (!have_uring() || !open_image(image).in_memory || !refuses_nowait(image))
+        return;
+    cpu_set_t before, one;
+    REQUIRE(sched_getaffinity(0, sizeof(before), &before) == 0);
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<unsigned>(sched_getcpu()), &one);
+    REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+    CHECK(choice_for(open_image(image)) == image_io::preadv2);
+    REQUIRE(sched_setaffinity(0, sizeof(before), &before) == 0);
 }
 
 TEST_CASE("a file on a disk is done through a ring, whatever its size and mode") {
