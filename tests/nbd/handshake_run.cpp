@@ -68,7 +68,7 @@ std::size_t random_part(std::size_t bytes, random_source& random) {
 }
 
 /// What NBD_OPT_EXPORT_NAME was answered with, if that is how the handshake ended.
-bool ends_with_export_reply(bytes_view output) noexcept {
+bool ends_with_export_reply(bytes_view output) {
     for (const std::size_t bytes : {export_reply_bytes, export_reply_bytes + zeroes_bytes})
         if (output.size() >= bytes && replies_in(output.first(output.size() - bytes)))
             return true;
