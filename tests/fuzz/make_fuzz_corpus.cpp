@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // make_fuzz_corpus DIRECTORY: writes what the fuzzers start with, a directory for each. Images are cut behind
-// the last block that is not zero: the shorter, the more of a mutation hits something.
+// the last block that is not zero: the shorter, the more of a mutation hits something. What clients say in a
+// handshake has the fuzzer's seed before it.
 #include "blkcrypto/dev/memory_device.hpp"
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "fsdemo/demo_fs.hpp"
+#include "tests/nbd/client_messages.hpp"
 #include "tests/support/random_bytes.hpp"
 #include "tests/support/simulated_env.hpp"
 
@@ -30,15 +32,18 @@ void check(std::error_code error) {
         die(error.message());
 }
 
+void write_input(const std::filesystem::path& file, bytes_view input) {
+    std::ofstream out(file, std::ios::binary);
+    out.write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));
+    if (!out)
+        die("cannot write " + file.string());
+}
+
 void write_image(const std::filesystem::path& file, bytes_view image) {
     std::size_t size = image.size();
     while (size != 0 && image[size - 1] == std::byte{0})
         --size;
-    std::ofstream out(file, std::ios::binary);
-    out.write(reinterpret_cast<const char*>(image.data()),
-              static_cast<std::streamsize>(round_up_to_block(size)));
-    if (!out)
-        die("cannot write " + file.string());
+    write_input(file, image.first(round_up_to_block(size)));
 }
 
 /// A volume of 64 blocks with so many items, committed each so often.
@@ -118,6 +123,34 @@ void write_files(const std::filesystem::path& file, int files, int parts) {
     write_image(file, image);
 }
 
+void write_handshake(const std::filesystem::path& file, std::uint32_t flags,
+                     const std::vector<message>& options) {
+    message input = packed(std::uint32_t{0}, flags);
+    for (const message& said : options)
+        append(input, said);
+    write_input(file, input);
+}
+
+void write_handshakes(const std::filesystem::path& directory) {
+    using nbd::option;
+    constexpr std::uint32_t fixed = nbd::handshake_flag::fixed_newstyle;
+    const message infos = info_data("disk", {0, 1, 2, 3});
+    const message queries = meta_data("disk", {"base:", "base:allocation", "x-y:z"});
+    const message structured = option_message(option::structured_reply);
+    write_handshake(directory / "by_name", 0, {option_message(option::export_name, "disk")});
+    write_handshake(directory / "abort", fixed, {option_message(option::abort)});
+    write_handshake(directory / "list", fixed,
+                    {option_message(option::list), option_message(option::starttls, "data")});
+    write_handshake(directory / "go", fixed,
+                    {option_message(option::info, infos), option_message(option::go, infos)});
+    write_handshake(directory / "contexts", fixed,
+                    {structured, option_message(option::list_meta_context, queries),
+                     option_message(option::set_meta_context, queries), option_message(option::go, infos)});
+    write_handshake(directory / "too_big", fixed,
+                    {option_message(option::list, message((16 << 10) + 1)), structured,
+                     option_message(option::export_name, "disk")});
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -135,5 +168,8 @@ int main(int argc, char** argv) {
     write_volume(volumes / "few_items", 10, 3);
     write_volume(volumes / "two_levels", 150, 40);
     write_volume(volumes / "many_generations", 60, 1);
+    const std::filesystem::path handshakes = std::filesystem::path(argv[1]) / "nbd_handshake_fuzz";
+    std::filesystem::create_directories(handshakes);
+    write_handshakes(handshakes);
     return 0;
 }
