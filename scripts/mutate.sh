@@ -21,7 +21,8 @@ tree=$work/tree
 binaries=$work/binaries
 jobs=${JOBS:-$(nproc)}
 least_percent=95
-programs=(base cipher block inline_crypt dev dev_engine dev_uring faults nbd fsdemo fsdemo_volume fsdemo_fs fsdemo_fsck)
+programs=(base cipher block inline_crypt dev dev_engine dev_uring faults nbd nbd_transmission
+          fsdemo fsdemo_volume fsdemo_fs fsdemo_fsck)
 memory_limit_kib=$((8 << 20)) # of a test program: a loop without end may allocate in it
 export BLKCRYPTO_TEST_SEED=${BLKCRYPTO_TEST_SEED:-1}
 
@@ -198,7 +199,7 @@ programs_for() {
     blkcrypto/cipher/*) echo cipher inline_crypt ;;
     blkcrypto/inline_crypt/*) echo inline_crypt dev_engine block dev faults races ;;
     blkcrypto/dev/*) echo dev_engine dev dev_uring inline_crypt block faults ;;
-    blkcrypto/nbd/*) echo nbd ;;
+    blkcrypto/nbd/*) echo nbd nbd_transmission ;;
     fsdemo/policy.cpp | fsdemo/hkdf.cpp | fsdemo/key_derivation.cpp | fsdemo/iv.cpp | fsdemo/keyring.cpp)
         echo fsdemo fsdemo_fs
         ;;
