@@ -16,7 +16,7 @@ TEST_CASE("prepare makes a plain I/O of all segments and forgets what was before
     counting_end_io told;
     bio_stamps stamps;
     bio b;
-    b.fua = b.preflush = true;
+    b.fua = b.preflush = b.nounmap = true;
     b.status = blk_status::ioerr;
     b.set_crypt_ctx(*key, dun(4));
     b.stamps = &stamps;
@@ -24,6 +24,7 @@ TEST_CASE("prepare makes a plain I/O of all segments and forgets what was before
     CHECK(b.op == bio_op::write);
     CHECK_FALSE(b.fua);
     CHECK_FALSE(b.preflush);
+    CHECK_FALSE(b.nounmap);
     CHECK(b.status == blk_status::ok);
     CHECK(b.iter.start == sector{7});
     CHECK(b.iter.size_bytes == 3072);
@@ -83,7 +84,7 @@ TEST_CASE("a clone is the same I/O with an observer of its own") {
     bio_stamps stamps;
     bio original, clone;
     original.prepare(bio_op::write, sector{3}, data.segments, told);
-    original.fua = original.preflush = true;
+    original.fua = original.preflush = original.nounmap = true;
     original.stamps = &stamps;
     original.set_crypt_ctx(*key, dun(9));
     original.advance(512);
@@ -92,6 +93,7 @@ TEST_CASE("a clone is the same I/O with an observer of its own") {
     CHECK(clone.op == bio_op::write);
     CHECK(clone.fua);
     CHECK(clone.preflush);
+    CHECK(clone.nounmap);
     CHECK(clone.status == blk_status::ok);
     CHECK(clone.iter.start == sector{4});
     CHECK(clone.iter.size_bytes == 3584);

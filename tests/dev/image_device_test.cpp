@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace blkcrypto;
@@ -25,9 +26,11 @@ bool moves_data(opened_image& on) {
            data.copy() == back.copy();
 }
 
-blk_status run_range(block_queue& queue, bio_op op, sector at, std::uint32_t size_bytes) {
+blk_status run_range(block_queue& queue, bio_op op, sector at, std::uint32_t size_bytes,
+                     bool nounmap = false) {
     test_io io;
     io.what.prepare_range(op, at, size_bytes, io);
+    io.what.nounmap = nounmap;
     return run(queue, io);
 }
 
@@ -37,13 +40,19 @@ bool has_zero_range(const opened_image& on) {
     return fallocate(file.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0;
 }
 
+std::uint64_t allocated_bytes(const opened_image& on) {
+    struct stat status {};
+    REQUIRE(stat(on.image.path().c_str(), &status) == 0);
+    return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
+
 /// Fills the image, writes zeroes over all but its first and last sector, and looks at all of it.
-bool zeroes_the_middle(opened_image& on) {
+bool zeroes_the_middle(opened_image& on, bool nounmap = false) {
     std::vector<std::byte> expected = random_bytes(image_size_bytes, test_seed());
     on.image.overwrite(0, expected);
     constexpr std::uint32_t size_bytes = image_size_bytes - 2 * sector_size_bytes;
     std::fill_n(&expected[sector_size_bytes], size_bytes, std::byte{0});
-    return run_range(*on.queue, bio_op::write_zeroes, {1}, size_bytes) == blk_status::ok &&
+    return run_range(*on.queue, bio_op::write_zeroes, {1}, size_bytes, nounmap) == blk_status::ok &&
            on.image.read_back(0, image_size_bytes) == expected;
 }
 
@@ -256,6 +265,48 @@ TEST_CASE("a range that cannot be zeroed at once is written, and the next one is
         const unsigned before = tampering.seen;
         CHECK(zeroes_the_middle(on));
         CHECK(tampering.seen == before + (has_zero_range(on) ? 1 : 2));
+    }
+}
+
+// A hole shows in what the file has allocated, however it was made.
+TEST_CASE("zeroes that are to have space behind them are never made by a hole") {
+    for (const image_io io : ways_here()) {
+        INFO(name_of(io));
+        for (const direct_io direct : {direct_io::automatic, direct_io::off}) {
+            faults tampering;
+            opened_image on({.path = {}, .direct = direct, .io = io, .test_faults = &tampering});
+            CHECK(zeroes_the_middle(on, true));
+            CHECK(allocated_bytes(on) >= image_size_bytes);
+            const unsigned before = tampering.seen;
+            tampering.error = EOPNOTSUPP;
+            tampering.errors_left = has_zero_range(on) ? 1 : 0;
+            CHECK(zeroes_the_middle(on, true)); // refused, then written
+            CHECK(allocated_bytes(on) >= image_size_bytes);
+            CHECK(tampering.seen == before + 1 + (has_zero_range(on) ? 1 : 0));
+            CHECK(zeroes_the_middle(on)); // nobody minds: by the next best way, which is remembered
+            CHECK(allocated_bytes(on) < image_size_bytes / 2);
+            CHECK(zeroes_the_middle(on, true));
+            CHECK(allocated_bytes(on) >= image_size_bytes);
+            CHECK(tampering.seen == before + 3 + (has_zero_range(on) ? 1 : 0));
+        }
+    }
+}
+
+TEST_CASE("a range that is to have space behind it and cannot be zeroed at once is written") {
+    for (const image_io io : ways_here()) {
+        INFO(name_of(io));
+        faults tampering;
+        opened_image on({.path = {}, .direct = direct_io::off, .io = io, .test_faults = &tampering});
+        tampering.error = EINVAL;
+        tampering.errors_left = 1;
+        CHECK(zeroes_the_middle(on, true));
+        CHECK(allocated_bytes(on) >= image_size_bytes);
+        tampering.error = EOPNOTSUPP;
+        tampering.errors_left = 2; // the hole too: nothing is left but to write
+        CHECK(zeroes_the_middle(on));
+        const unsigned before = tampering.seen;
+        CHECK(zeroes_the_middle(on, true));
+        CHECK(tampering.seen == before + 1);
     }
 }
 
