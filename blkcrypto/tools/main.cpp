@@ -9,5 +9,6 @@ int main(int argc, char** argv) {
     verbs.push_back(tools::make_modes_verb());
     verbs.push_back(tools::make_speed_verb());
     verbs.push_back(tools::make_crypt_verb());
+    verbs.push_back(tools::make_attach_verb());
     return cli::run_program("blkcrypto", "The Linux blk-crypto stack in userspace", verbs, argc, argv);
 }

@@ -15,4 +15,7 @@ std::unique_ptr<cli::verb> make_speed_verb();
 /// crypt: a file or stream through the cipher, no device involved.
 std::unique_ptr<cli::verb> make_crypt_verb();
 
+/// attach: an image as a disk for NBD clients.
+std::unique_ptr<cli::verb> make_attach_verb();
+
 } // namespace blkcrypto::tools

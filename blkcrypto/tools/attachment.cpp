@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/tools/attachment.hpp"
+
+#include "blkcrypto/tools/cli/program_error.hpp"
+
+#include <cerrno>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace blkcrypto::tools {
+namespace {
+
+using cli::exit_failed;
+using cli::exit_unusable;
+using cli::image_lock;
+using cli::image_use;
+
+// No room and a broken medium are no fault of the command line.
+[[noreturn]] void fail_to_make(const std::string& path, std::error_code error) {
+    if (error == make_error(EEXIST))
+        throw cli::program_error(exit_failed, path, "there already; --overwrite replaces it", EEXIST);
+    const bool is_medium = error == make_error(ENOSPC) || error == make_error(EIO);
+    throw cli::file_error(is_medium ? exit_failed : exit_unusable, path, error.value());
+}
+
+secret read_key(const attach_options& options) {
+    return options.disk.crypto ? options.key_file.read(*options.disk.crypto->mode) : secret();
+}
+
+// Never a device: what is made takes the place of what was there.
+void check_regular(const std::string& path) {
+    struct stat found {};
+    if (stat(path.c_str(), &found) != 0 || S_ISREG(found.st_mode))
+        return;
+    if (S_ISDIR(found.st_mode))
+        throw cli::file_error(exit_unusable, path, EISDIR);
+    throw cli::unusable(path, "not a regular file, and --create makes no others", ENOTBLK);
+}
+
+std::string why_not_listening(std::error_code error) {
+    switch (error.value()) {
+    case EADDRINUSE:
+        return "somebody serves there already";
+    case EEXIST:
+        return "there is something else, which is no socket";
+    case ENAMETOOLONG:
+        return "longer than the path of a socket can be";
+    default:
+        return error.message();
+    }
+}
+
+} // namespace
+
+// The key comes first, from a terminal maybe: what ends the program before that finds nothing to undo.
+attachment::attachment(const attach_options& options) : options_(options), key_(read_key(options)) {
+    held_.emplace();
+    open_disk();
+    start_server();
+    listen();
+    if (!options.pid_file.empty())
+        pid_file_.emplace(options.pid_file);
+    held_.reset();
+}
+
+// Locked before it has its name: nobody else gets at it in between.
+image_lock attachment::make_image() {
+    const std::string& image = options_.disk.image;
+    check_regular(image);
+    new_image_.emplace(image);
+    const bool is_there = new_image_->is_target_there();
+    if (is_there && !options_.overwrite)
+        fail_to_make(image, make_error(EEXIST));
+    std::optional<image_lock> old;
+    if (is_there)
+        old.emplace(image_lock::take(image, image_use::write));
+    if (const std::error_code error = create_image(new_image_->path(), *options_.new_size, false))
+        fail_to_make(image, error);
+    new_image_->is_made();
+    image_lock lock = image_lock::take(new_image_->path(), image_use::write);
+    if (old)
+        old->check_still_at(image);
+    if (const std::error_code error = new_image_->put_in_place(options_.overwrite))
+        fail_to_make(image, error);
+    return lock;
+}
+
+image_lock attachment::lock_image() {
+    return image_lock::take(options_.disk.image,
+                            options_.disk.read_only ? image_use::read : image_use::write);
+}
+
+void attachment::open_disk() {
+    image_lock lock = options_.new_size ? make_image() : lock_image();
+    disk_ = attached_disk::open(options_.disk, std::move(lock), std::move(key_));
+}
+
+void attachment::start_server() {
+    auto made = nbd::server::make(disk_->served(), {.threads = options_.disk.threads});
+    if (!made)
+        throw cli::file_error(exit_failed, "server", made.error().value());
+    server_ = std::move(*made);
+    signals_.emplace(server_->context(), SIGINT, SIGTERM);
+    signals_->async_wait([this](const boost::system::error_code& error, int) {
+        if (!error)
+            server_->stop();
+    });
+}
+
+void attachment::listen() {
+    const bool is_unix = !options_.socket.empty();
+    const tcp_address& address = options_.address;
+    auto at = is_unix ? nbd::listener::at_path(server_->context(), options_.socket)
+                      : nbd::listener::at_loopback(server_->context(), address.host, address.port);
+    if (!at)
+        throw cli::unusable(is_unix ? options_.socket : fmt::format("{}:{}", address.host, address.port),
+                            why_not_listening(at.error()), at.error().value());
+    uri_ = at->uri();
+    server_->listen(std::move(*at));
+}
+
+void attachment::keep() {
+    if (!new_image_)
+        return;
+    if (const std::error_code error = new_image_->keep())
+        fail_to_make(options_.disk.image, error);
+}
+
+void attachment::serve() {
+    const blk_status status = server_->run();
+    signals_.reset();
+    server_.reset();
+    disk_.reset();
+    pid_file_.reset();
+    if (status != blk_status::ok)
+        throw cli::program_error(exit_failed, options_.disk.image, "data may be missing", to_errno(status));
+}
+
+} // namespace blkcrypto::tools

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// A process that goes on in the background once it has said that it is ready. It is forked early, while it
+// has neither threads nor rings nor keys, and shares the terminal with the process that was started until it
+// is ready: what it complains about before that is seen, and its exit code is passed on.
+
+#include "blkcrypto/dev/image_file.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+
+namespace blkcrypto::tools {
+
+class background {
+  public:
+    /// Both processes return from it. program_error, exit code 1. To be called before there is a thread.
+    static background fork();
+
+    /// True in the process that was started.
+    bool is_starter() const noexcept { return child_ != 0; }
+
+    // --- In the process that was started ---
+
+    pid_t pid() const noexcept { return child_; }
+    /// Waits until the other is ready, and returns what it reports. Nothing if it has ended instead, after
+    /// printing why: exit_code() is what it ended with.
+    std::optional<std::string> wait_until_ready();
+    int exit_code() const noexcept { return exit_code_; }
+    /// Asks it to end after all.
+    void stop() noexcept;
+
+    // --- In the one in the background ---
+
+    /// Leaves the terminal, the working directory and the standard streams, and then reports `what`.
+    /// program_error, exit code 1: nobody waits any more.
+    void report_ready(std::string_view what);
+
+  private:
+    background(pid_t child, file_descriptor&& pipe) noexcept : child_(child), pipe_(std::move(pipe)) {}
+
+    pid_t child_;          // 0 in the background
+    file_descriptor pipe_; // this process's end
+    int exit_code_ = 0;
+};
+
+} // namespace blkcrypto::tools

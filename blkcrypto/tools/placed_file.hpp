@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// A file that is made under a name of its own, beside the one it is meant for, and takes its place when it is
+// complete. What was there before comes back unless all went well: until keep(), everything is undone.
+
+#include <string>
+#include <system_error>
+
+namespace blkcrypto::tools {
+
+class placed_file {
+  public:
+    /// Changes nothing yet. A `target` that is a link stands for what it leads to.
+    explicit placed_file(const std::string& target);
+    placed_file(const placed_file&) = delete;
+    placed_file& operator=(const placed_file&) = delete;
+    ~placed_file();
+
+    /// Something has the name; a link that leads nowhere is something too.
+    bool is_target_there() const;
+    const std::string& target() const noexcept { return target_; }
+
+    /// Where it is to be made; to be followed by is_made().
+    const std::string& path() const noexcept { return path_; }
+    void is_made() noexcept { state_ = state::made; }
+
+    /// Gives it its name. Without `replace` EEXIST where something has that.
+    std::error_code put_in_place(bool replace);
+    /// It stays, and what it has replaced is gone.
+    std::error_code keep();
+
+  private:
+    enum class state { planned, made, placed, kept };
+
+    std::error_code sync_directory() const;
+
+    std::string target_;
+    std::string path_;     // of the new file
+    std::string old_path_; // of the one it replaces, until it is kept
+    bool has_old_ = false;
+    state state_ = state::planned;
+};
+
+} // namespace blkcrypto::tools
