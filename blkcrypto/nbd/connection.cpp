@@ -27,18 +27,21 @@ void connection::service() noexcept {
     if (is_closed_)
         return;
     if (!transmission_)
-        negotiate();
+        negotiation_->consume();
     else
-        transmission_->resume();
-    if (transmission_ && negotiation_)
-        give_early_bytes();
+        resume_transmission();
     send();
-    if (is_closed_)
-        return;
+    if (!is_closed_)
+        go_on();
+}
+
+void connection::go_on() noexcept {
+    if (!transmission_)
+        end_negotiation();
     const bool is_done = transmission_ && !transmission_->takes_input() && transmission_->is_idle();
     if (is_done)
         close();
-    else
+    else if (!is_closed_)
         receive();
 }
 
@@ -64,8 +67,8 @@ void connection::negotiation::consume() noexcept {
     received_bytes -= taken;
 }
 
-void connection::negotiate() noexcept {
-    negotiation_->consume();
+// Once the last reply has been sent.
+void connection::end_negotiation() noexcept {
     if (!negotiation_->machine.output().empty())
         return;
     if (negotiation_->machine.current_state() == handshake::state::closing)
@@ -81,6 +84,12 @@ void connection::begin_transmission() noexcept {
         return close();
     transmission_ = std::move(*made);
     give_early_bytes();
+}
+
+void connection::resume_transmission() noexcept {
+    transmission_->resume();
+    if (negotiation_)
+        give_early_bytes();
 }
 
 // What has come behind the last option is the beginning of the first requests. They may be more than are
@@ -106,6 +115,8 @@ void connection::give_early_bytes() noexcept {
 bytes_span connection::receive_space() noexcept {
     if (transmission_)
         return transmission_->receive_space();
+    if (negotiation_->machine.current_state() != handshake::state::negotiating)
+        return {}; // this memory may be gone before anything comes
     return bytes_span(negotiation_->input).subspan(negotiation_->received_bytes);
 }
 

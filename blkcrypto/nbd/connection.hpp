@@ -49,8 +49,10 @@ class connection {
         std::size_t received_bytes = 0;
     };
 
-    void negotiate() noexcept;
+    void go_on() noexcept;
+    void end_negotiation() noexcept;
     void begin_transmission() noexcept;
+    void resume_transmission() noexcept;
     void give_early_bytes() noexcept;
     bytes_span receive_space() noexcept;
     void receive() noexcept;
