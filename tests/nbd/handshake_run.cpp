@@ -88,9 +88,11 @@ handshake_result run_at_once(const export_info& served, bytes_view said) {
 
 handshake_result run_in_pieces(const export_info& served, bytes_view said, random_source& random) {
     run r(served, said);
+    // The same for the whole of it: among large pieces small ones seldom meet the end of anything.
+    const std::size_t piece_bytes_max = 1 + random_part(said.size(), random);
     bool goes_on = true;
     while (goes_on) {
-        r.receive(1 + random_part(said.size(), random));
+        r.receive(1 + random.below(piece_bytes_max));
         bool has_taken = r.consume();
         while (has_taken && random.below(4) != 0)
             has_taken = r.consume();
