@@ -15,6 +15,9 @@ constexpr unsigned pieces_max = 320;
 // chunk more than its size says, where the first ends early so that the second begins with a data unit.
 constexpr std::uint32_t read_piece_bytes = 256 << 10;
 constexpr unsigned replied_chunks = 132;
+constexpr std::uint32_t read_bytes_max = 32 << 20;
+static_assert(read_bytes_max / read_piece_bytes + 3 <= replied_chunks); // and one that reply_memory keeps
+static_assert(read_bytes_max / read_piece_bytes + 2 <= pieces_max);
 constexpr unsigned received_chunks = 16;
 constexpr unsigned warm_chunks = 16; // of each kind: more is given back when a connection has nothing to do
 
@@ -52,6 +55,8 @@ std::uint16_t flags_of(command c, const negotiated& agreed) {
 
 result<std::unique_ptr<transmission>> transmission::make(const served_disk& disk, const negotiated& agreed,
                                                          block_queue& queue, command_counters& counters) {
+    if (disk.info.block_bytes_max > read_bytes_max)
+        return make_error(EINVAL);
     auto received = chunk_pool::make(received_chunks);
     auto replied = chunk_pool::make(replied_chunks);
     if (!received || !replied)

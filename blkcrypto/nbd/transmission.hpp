@@ -31,7 +31,8 @@ namespace blkcrypto::nbd {
 
 class transmission {
   public:
-    /// `disk`, `queue` and `counters`, all of them this thread's or nobody's, outlive it. ENOMEM.
+    /// `disk`, `queue` and `counters`, all of them this thread's or nobody's, outlive it. ENOMEM; EINVAL for
+    /// a block_bytes_max that there would never be enough memory for.
     static result<std::unique_ptr<transmission>> make(const served_disk& disk, const negotiated& agreed,
                                                       block_queue& queue, command_counters& counters);
     /// Nothing is in flight: is_idle().

@@ -4,6 +4,7 @@
 #include "tests/support/allocation_counter.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <doctest/doctest.h>
 #include <sys/mman.h>
 
@@ -166,6 +167,15 @@ TEST_CASE("a transmission without memory for itself is an error, and nothing is 
             break;
         failing += failing < 4 ? 0 : 97;
     }
+}
+
+TEST_CASE("a disk that offers larger reads than there is memory for is refused") {
+    transmission_rig on({});
+    on.disk.info.block_bytes_max = (32 << 20) + 512;
+    const auto made = nbd::transmission::make(on.disk, {}, *on.queue, on.counters);
+    REQUIRE(made.has_error());
+    CHECK(made.error() == make_error(EINVAL));
+    on.disk.info.block_bytes_max = 32 << 20;
 }
 
 // --- faults ---
