@@ -4,6 +4,7 @@
 // handshake has the fuzzer's seed before it.
 #include "blkcrypto/dev/memory_device.hpp"
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
+#include "blkcrypto/nbd/wire.hpp"
 #include "fsdemo/demo_fs.hpp"
 #include "tests/nbd/client_messages.hpp"
 #include "tests/support/random_bytes.hpp"
@@ -151,6 +152,37 @@ void write_handshakes(const std::filesystem::path& directory) {
                      option_message(option::export_name, "disk")});
 }
 
+/// What a client of the transmission phase sends, behind the choices that the fuzzer makes by.
+struct nbd_input {
+    explicit nbd_input(unsigned choices) : bytes{static_cast<std::byte>(choices), {}, {}, {}} {}
+    nbd_input& ask(nbd::command type, std::uint64_t offset, std::uint32_t length, std::uint16_t flags = 0) {
+        std::array<std::byte, nbd::request_header_bytes> header;
+        nbd::encode({flags, type, bytes.size(), offset, length}, header);
+        bytes.insert(bytes.end(), header.begin(), header.end());
+        if (type == nbd::command::write)
+            bytes.resize(bytes.size() + length, std::byte{0x77});
+        return *this;
+    }
+    std::vector<std::byte> bytes;
+};
+
+/// Each command once, then some that are refused, and a goodbye.
+void write_requests(const std::filesystem::path& folder, const std::string& name, unsigned choices) {
+    using nbd::command;
+    namespace flag = nbd::command_flag;
+    nbd_input all(choices);
+    all.ask(command::write, 512, 1024).ask(command::read, 0, 4096);
+    all.ask(command::write_zeroes, 0, 8192, flag::no_hole).ask(command::trim, 4096, 8192, flag::fua);
+    all.ask(command::flush, 0, 0)
+        .ask(command::block_status, 0, 1 << 20, flag::req_one)
+        .ask(command::cache, 0, 512);
+    all.ask(command::read, 1 << 20, 512).ask(command::write, 100, 512).ask(command::disc, 0, 0);
+    write_input(folder / name, all.bytes);
+    nbd_input large(choices);
+    large.ask(command::write, 1024, 300 << 10).ask(command::read, 512, 300 << 10);
+    write_input(folder / (name + "_large"), large.bytes);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -171,5 +203,14 @@ int main(int argc, char** argv) {
     const std::filesystem::path handshakes = std::filesystem::path(argv[1]) / "nbd_handshake_fuzz";
     std::filesystem::create_directories(handshakes);
     write_handshakes(handshakes);
+    const std::filesystem::path requests = std::filesystem::path(argv[1]) / "nbd_transmission_fuzz";
+    std::filesystem::create_directories(requests);
+    write_requests(requests, "simple", 0);
+    write_requests(requests, "structured", 3);
+    write_requests(requests, "read_only", 7);
+    write_requests(requests, "key_512", 11);
+    write_requests(requests, "key_4096", 11 | 3 << 5);
+    write_requests(requests, "key_65536", 8 | 7 << 5);
+    write_requests(requests, "stopped", 16);
     return 0;
 }

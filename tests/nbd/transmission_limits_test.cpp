@@ -80,7 +80,7 @@ TEST_CASE("pieces that are out are waited for, by reads and by the middle of a w
     transmission_rig on({.size_bytes = 33 * mib});
     on.fetches = false;
     std::vector<std::uint64_t> reads;
-    for (unsigned i = 0; i < 130; ++i)
+    for (unsigned i = 0; i < 240; ++i)
         reads.push_back(on.client.ask(command::read, i * 512, 512));
     reads.push_back(on.client.ask(command::read, 512, 31 * mib));
     for (unsigned i = 0; i < 130; ++i)
