@@ -97,6 +97,26 @@ TEST_CASE("pieces that are out are waited for, by reads and by the middle of a w
     CHECK(on.is_at_rest());
 }
 
+TEST_CASE("what waits for a piece holds no memory meanwhile, however often it is tried again") {
+    for (const command waiting : {command::read, command::block_status}) {
+        transmission_rig on({.base_allocation = true, .size_bytes = 33 * mib});
+        on.fetches = false;
+        on.client.ask(command::read, 0, 32 * mib); // 128 pieces of 320, with the next ones all
+        for (unsigned i = 0; i < 192; ++i)
+            on.client.ask(command::read, i * 512, 512);
+        on.client.ask(waiting, 0, 512);
+        on.settle();
+        REQUIRE(on.server->receive_space().empty());
+        for (int i = 0; i < 10; ++i)
+            on.server->resume();
+        on.fetches = true;
+        on.settle();
+        CHECK(on.client.replies() == 194);
+        CHECK(on.is_at_rest());
+        CHECK(on.read(0, 32 * mib).size() == 32 * mib);
+    }
+}
+
 namespace {
 
 /// Pages of this process that are in memory, by the system's account.

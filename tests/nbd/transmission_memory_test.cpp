@@ -138,6 +138,19 @@ TEST_CASE("only what is unread moves to the next chunk, and is there as it was")
     on.buffer.reset();
 }
 
+TEST_CASE("what is unread moves to the front of its own chunk where nobody holds that, and needs no other") {
+    receiving on(1);
+    const auto data = random_bytes(20, test_seed());
+    on.buffer.take(on.fill(0, chunk_bytes) - 20);
+    std::byte* const end = on.buffer.unread().data();
+    std::ranges::copy(data, on.buffer.unread().begin());
+    const bytes_span space = on.buffer.space(0, 28);
+    REQUIRE(!space.empty());
+    CHECK(space.data() < end);
+    CHECK(std::ranges::equal(on.buffer.unread(), data));
+    CHECK(space.data() == on.buffer.unread().data() + 20);
+}
+
 TEST_CASE("with all chunks held there is no space, and there is some again when one is let go of") {
     receiving on(1);
     const std::size_t bytes = on.fill(0, chunk_bytes);

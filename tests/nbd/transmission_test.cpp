@@ -486,6 +486,7 @@ TEST_CASE("nothing is sent to a client that is gone, whatever is in flight or wa
 
 TEST_CASE("requests, bytes, errors and times are counted by command") {
     transmission_rig on({.base_allocation = true, .order = completion_order::timed});
+    on.e.advance_clock(1'000'000'000'000);
     REQUIRE(on.write(0, random_bytes(8192, 1)) == 0);
     REQUIRE(on.write(0, random_bytes(4096, 1)) == 0);
     on.read(0, 65536);
