@@ -219,6 +219,10 @@ std::uint32_t transmission_rig::error_of(request_header header, bytes_view paylo
     return client.error_of(cookie);
 }
 
+std::uint32_t transmission_rig::error_of_whole(const request_header& header) {
+    return error_of(header, std::vector<std::byte>(header.type == command::write ? header.length_bytes : 0));
+}
+
 std::uint32_t transmission_rig::write(std::uint64_t offset_bytes, bytes_view data, std::uint16_t flags) {
     return error_of({flags, command::write, 0, offset_bytes, static_cast<std::uint32_t>(data.size())}, data);
 }

@@ -25,6 +25,11 @@ namespace command_flag = nbd::command_flag;
 inline constexpr std::uint32_t nbd_eperm = 1, nbd_eio = 5, nbd_einval = 22, nbd_enospc = 28, nbd_enotsup = 95,
                                nbd_eshutdown = 108;
 
+inline request_header header_of(command type, std::uint64_t offset_bytes, std::uint32_t length_bytes,
+                                std::uint16_t flags = 0) {
+    return {flags, type, 0, offset_bytes, length_bytes};
+}
+
 struct nbd_reply {
     std::uint32_t error = 0;
     bool is_structured = false;
@@ -94,6 +99,14 @@ struct served_options {
     bool nomerges = false; // one operation of the medium is for one request
 };
 
+/// Plain and under a key, with simple and with structured replies.
+inline std::vector<served_options> all_ways() {
+    return {{.unit_bytes = 0, .structured = false},
+            {.unit_bytes = 0, .structured = true, .base_allocation = true},
+            {.unit_bytes = 4096, .structured = false},
+            {.unit_bytes = 4096, .structured = true}};
+}
+
 class transmission_rig {
   public:
     explicit transmission_rig(const served_options& options);
@@ -116,6 +129,8 @@ class transmission_rig {
                            std::uint16_t flags = 0) {
         return error_of({flags, type, 0, offset_bytes, length_bytes});
     }
+    /// The same, with whatever payload the request announces.
+    std::uint32_t error_of_whole(const request_header& header);
     std::uint32_t write(std::uint64_t offset_bytes, bytes_view data, std::uint16_t flags = 0);
     std::vector<std::byte> read(std::uint64_t offset_bytes, std::uint32_t length_bytes);
 
