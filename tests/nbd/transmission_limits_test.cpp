@@ -107,7 +107,7 @@ TEST_CASE("what waits for a piece holds no memory meanwhile, however often it is
         on.client.ask(waiting, 0, 512);
         on.settle();
         REQUIRE(on.server->receive_space().empty());
-        for (int i = 0; i < 10; ++i)
+        for (int i = 0; i < 3000; ++i)
             on.server->resume();
         on.fetches = true;
         on.settle();
