@@ -11,7 +11,7 @@ std::uint64_t latency_buckets::end_of(std::size_t bucket) noexcept {
         return next;
     const std::size_t exponent = (next >> step_bits) - 1;
     const std::uint64_t mantissa = (next & ((1U << step_bits) - 1)) + (1U << step_bits);
-    return exponent + step_bits >= 63 ? UINT64_MAX : mantissa << exponent;
+    return exponent + step_bits > 63 ? UINT64_MAX : mantissa << exponent;
 }
 
 std::uint64_t latency_buckets::quantile_ns(double fraction) const noexcept {

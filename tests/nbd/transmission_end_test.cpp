@@ -225,7 +225,7 @@ TEST_CASE("a quantile is the end of the bucket that its time is in, and no bucke
         nbd::latency_buckets one;
         one.add(ns);
         CHECK(one.quantile_ns(0.5) > ns);
-        CHECK((one.quantile_ns(0.5) - ns <= ns / 4 + 1 || one.quantile_ns(0.5) == UINT64_MAX));
+        CHECK(one.quantile_ns(0.5) - ns <= ns / 4 + 1);
     }
     nbd::latency_buckets many;
     CHECK(many.quantile_ns(0.5) == 0);
