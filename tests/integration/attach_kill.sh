@@ -53,7 +53,7 @@ load_has_ended() {
 # A fio that is told to stop takes its jobs along.
 stop_load() {
     kill -INT "$load" 2>/dev/null
-    until_true 10 has_ended "$load" || kill -KILL "$load"
+    until_true 10 has_ended "$load" || kill -KILL "$load" 2>/dev/null
     wait "$load" 2>/dev/null
 }
 
@@ -112,13 +112,13 @@ killed_clients() {
     qemu_io "write -P 3 0 16m"
     for i in 1 2 3 4; do
         start_load --thread
-        kill -KILL "$load"
+        kill -KILL "$load" 2>/dev/null
         wait "$load" 2>/dev/null
         qemu_io "read -P 3 0 16m" "write -P 3 $((i * 512)) 4k" flush
         nbdcopy "$uri" null: &
         pids+=("$!")
         sleep 0.0$i
-        kill -KILL "$!"
+        kill -KILL "$!" 2>/dev/null
         wait "$!" 2>/dev/null
     done
     qemu_io "read -P 3 0 16m"
