@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/nbd/transmission.hpp"
 
+#include "blkcrypto/nbd/request_rules.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
@@ -25,31 +27,8 @@ constexpr unsigned warm_chunks = 16; // of each kind: more is given back when a 
 constexpr std::uint32_t encrypted_zeroes_bytes = 1 << 20;
 constexpr std::uint32_t plain_zeroes_bytes = 64 << 20;
 
-constexpr std::size_t extents_max = 64;                                       // of an answer to block_status
-constexpr std::uint32_t eperm = 1, einval = 22, enospc = 28, eshutdown = 108; // of the protocol
-
+constexpr std::size_t extents_max = 64;   // of an answer to block_status
 constexpr std::uint32_t extent_bytes = 8; // as they are sent: length, flags
-
-bool has_range(command c) {
-    return c != command::flush && c != command::disc;
-}
-
-bool changes(command c) {
-    return c == command::write || c == command::trim || c == command::write_zeroes;
-}
-
-bool brings_data(command c) {
-    return c == command::read || c == command::write;
-}
-
-/// What may be set beside FUA, which means something to some commands and is allowed with all.
-std::uint16_t flags_of(command c, const negotiated& agreed) {
-    if (c == command::read && agreed.structured_replies)
-        return command_flag::df;
-    if (c == command::write_zeroes)
-        return command_flag::no_hole;
-    return c == command::block_status ? command_flag::req_one : 0;
-}
 
 } // namespace
 
@@ -135,14 +114,13 @@ bool transmission::begin_request() noexcept {
 bool transmission::begin(request& r, const request_header& header) noexcept {
     r.header = header;
     r.begin_ns = queue_.environment().now_ns();
-    r.error = verdict_on(header);
+    r.error = verdict_on(header, disk_.info, agreed_);
     r.in_flight = 0;
     r.is_arriving = false;
     r.flushes = false;
     r.offset_bytes = header.offset_bytes;
     r.end_bytes = header.offset_bytes + header.length_bytes;
-    r.first = nullptr;
-    r.next = nullptr;
+    r.data = nullptr;
     if (header.type == command::write)
         return begin_write(r);
     if (r.error != 0) {
@@ -159,25 +137,6 @@ bool transmission::begin(request& r, const request_header& header) noexcept {
     }
 }
 
-std::uint32_t transmission::verdict_on(const request_header& header) const noexcept {
-    const export_info& info = disk_.info;
-    const bool is_known = header.type <= command::block_status && header.type != command::cache &&
-                          (header.type != command::block_status || agreed_.base_allocation);
-    const unsigned allowed = command_flag::fua | flags_of(header.type, agreed_);
-    if (!is_known || (header.flags & ~allowed) != 0)
-        return einval;
-    if (info.read_only && changes(header.type))
-        return eperm;
-    if (!has_range(header.type))
-        return (header.offset_bytes | header.length_bytes) == 0 ? 0 : einval;
-    if (header.length_bytes == 0 ||
-        ((header.offset_bytes | header.length_bytes) & (info.block_bytes_min - 1)) != 0)
-        return einval;
-    if (header.offset_bytes > info.size_bytes || header.length_bytes > info.size_bytes - header.offset_bytes)
-        return header.type == command::write || header.type == command::write_zeroes ? enospc : einval;
-    return brings_data(header.type) && header.length_bytes > info.block_bytes_max ? einval : 0;
-}
-
 void transmission::stop() noexcept {
     takes_input_ = false;
     is_stalled_ = false;
@@ -185,7 +144,7 @@ void transmission::stop() noexcept {
     request* const r = std::exchange(arriving_, nullptr);
     if (r == nullptr)
         return;
-    r->error = r->error == 0 ? eshutdown : r->error;
+    r->error = r->error == 0 ? nbd_error::shutdown : r->error;
     r->is_arriving = false;
     if (r->has_ended())
         end(*r);
@@ -194,8 +153,8 @@ void transmission::stop() noexcept {
 void transmission::client_gone() noexcept {
     has_client_ = false;
     stop();
-    while (answers_ != nullptr)
-        release(*take_answer());
+    while (reply* const r = replies_.pop())
+        release(static_cast<request&>(*r));
 }
 
 // --- Requests ---
@@ -204,7 +163,7 @@ bool transmission::begin_read(request& r) noexcept {
     const std::uint64_t pieces = r.header.length_bytes / read_piece_bytes + 2;
     if (pieces > 2 && (replied_chunks_->available() < pieces || pieces_.available() < pieces))
         return false;
-    piece** last = &r.first;
+    reply_part** last = &r.data;
     while (r.offset_bytes != r.end_bytes) {
         const std::uint32_t bytes = piece_bytes(r, read_piece_bytes);
         piece* const p = take_data_piece(r, bytes);
@@ -304,7 +263,7 @@ bool transmission::begin_block_status(request& r) noexcept {
     p->held = memory.in;
     p->memory = {memory.data, 0};
     p->memory.length_bytes = describe_extents(r, memory.data, extents);
-    r.first = p;
+    r.data = p;
     r.in_flight = 0;
     end(r);
     return true;
@@ -434,9 +393,8 @@ void transmission::end(request& r) noexcept {
         put_data(r);
     if (!has_client_)
         return release(r);
-    encode_reply(r);
-    *answers_end_ = &r;
-    answers_end_ = &r.next;
+    r.encode_head(r.header, r.error, agreed_);
+    replies_.push(r);
 }
 
 void transmission::count(const request& r) noexcept {
@@ -450,63 +408,10 @@ void transmission::count(const request& r) noexcept {
     counter.latency.add(queue_.environment().now_ns() - r.begin_ns);
 }
 
-void transmission::encode_reply(request& r) noexcept {
-    std::uint32_t data_bytes = 0;
-    for (const piece* p = r.first; p != nullptr; p = p->next)
-        data_bytes += p->memory.length_bytes;
-    const bool is_chunk = agreed_.structured_replies &&
-                          (r.header.type == command::read || r.header.type == command::block_status);
-    const std::span<std::byte, 32> head(r.head);
-    if (!is_chunk) {
-        encode_simple_reply(head.first<simple_reply_bytes>(), r.header.cookie, r.error);
-        r.head_bytes = simple_reply_bytes;
-    } else if (r.error != 0) {
-        encode_error_reply(head.first<error_reply_bytes>(), r.header.cookie, r.error);
-        r.head_bytes = error_reply_bytes;
-    } else if (r.header.type == command::block_status) {
-        encode_structured_reply(head.first<structured_reply_bytes>(), r.header.cookie,
-                                reply_type::block_status, data_bytes);
-        r.head_bytes = structured_reply_bytes;
-    } else {
-        encode_structured_reply(head.first<structured_reply_bytes>(), r.header.cookie,
-                                reply_type::offset_data, sizeof(std::uint64_t) + data_bytes);
-        store_big(r.head.data() + structured_reply_bytes, r.header.offset_bytes);
-        r.head_bytes = structured_reply_bytes + sizeof(std::uint64_t);
-    }
-    r.reply_bytes = std::uint64_t{r.head_bytes} + data_bytes;
-}
-
-std::span<const bytes_view> transmission::output() noexcept {
-    std::size_t count = 0;
-    std::uint64_t skip = sent_bytes_;
-    const auto add = [&](const std::byte* data, std::size_t bytes) {
-        const std::size_t skipped = std::min<std::uint64_t>(skip, bytes);
-        skip -= skipped;
-        if (skipped != bytes && count != output_.size())
-            output_[count++] = {data + skipped, bytes - skipped};
-    };
-    for (const request* r = answers_; r != nullptr && count != output_.size(); r = r->next) {
-        add(r->head.data(), r->head_bytes);
-        for (const piece* p = r->first; p != nullptr; p = p->next)
-            add(p->memory.data, p->memory.length_bytes);
-    }
-    return std::span(output_).first(count);
-}
-
 void transmission::sent(std::size_t bytes) noexcept {
-    sent_bytes_ += bytes;
-    while (answers_ != nullptr && sent_bytes_ >= answers_->reply_bytes) {
-        sent_bytes_ -= answers_->reply_bytes;
-        release(*take_answer());
-    }
-}
-
-transmission::request* transmission::take_answer() noexcept {
-    request* const first = answers_;
-    answers_ = first->next;
-    if (answers_ == nullptr)
-        answers_end_ = &answers_;
-    return first;
+    replies_.sent(bytes);
+    while (reply* const r = replies_.pop_sent())
+        release(static_cast<request&>(*r));
 }
 
 void transmission::release(request& r) noexcept {
@@ -517,8 +422,8 @@ void transmission::release(request& r) noexcept {
 }
 
 void transmission::put_data(request& r) noexcept {
-    while (r.first != nullptr)
-        put(*std::exchange(r.first, r.first->next));
+    while (r.data != nullptr)
+        put(static_cast<piece&>(*std::exchange(r.data, r.data->next)));
 }
 
 // A client that read or wrote a lot at once may never do so again.

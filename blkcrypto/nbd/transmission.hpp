@@ -17,14 +17,13 @@
 // than block_bytes_max, or have flags or a type that was not offered; the connection goes on. Only bytes that
 // are no request end it.
 
+#include "blkcrypto/base/mempool.hpp"
 #include "blkcrypto/nbd/command_counters.hpp"
 #include "blkcrypto/nbd/export_info.hpp"
 #include "blkcrypto/nbd/receive_buffer.hpp"
 #include "blkcrypto/nbd/reply_memory.hpp"
+#include "blkcrypto/nbd/reply_queue.hpp"
 
-#include "blkcrypto/base/mempool.hpp"
-
-#include <array>
 #include <memory>
 
 namespace blkcrypto::nbd {
@@ -47,7 +46,7 @@ class transmission {
     void resume() noexcept;
 
     /// What is to be sent next, in order; nothing if it is empty. Valid until sent() or the next poll.
-    std::span<const bytes_view> output() noexcept;
+    std::span<const bytes_view> output() noexcept { return replies_.output(); }
     void sent(std::size_t bytes) noexcept;
 
     /// No more requests are taken: of one that has only begun nothing more is done. Those in flight end, and
@@ -64,20 +63,18 @@ class transmission {
   private:
     struct request;
 
-    /// A part of a request that is one bio, in one run of memory.
-    struct piece final : bio_end_io {
+    /// A part of a request that is one bio, in one run of memory; of a read, a part of its reply.
+    struct piece final : bio_end_io, reply_part {
         explicit piece(transmission& t) noexcept : to(t) {}
         void end_io(bio& ended) noexcept override { to.piece_ended(*this, ended.status); }
 
         transmission& to;
         request* owner = nullptr;
         bio io;
-        bio_vec memory;
         chunk* held = nullptr; // what `memory` lies in; null: it has none
-        piece* next = nullptr; // of the same read
     };
 
-    struct request {
+    struct request : reply {
         request_header header;
         std::uint64_t begin_ns = 0;
         std::uint32_t error = 0;        // the protocol's; the first one
@@ -86,11 +83,6 @@ class transmission {
         bool flushes = false;           // before it ends, a flush is due
         std::uint64_t offset_bytes = 0; // of the next piece
         std::uint64_t end_bytes = 0;    // of the last one
-        piece* first = nullptr;         // of a read, from beginning to end: the data of its reply
-        std::array<std::byte, 32> head; // of the reply
-        std::uint32_t head_bytes = 0;
-        std::uint64_t reply_bytes = 0; // with the data
-        request* next = nullptr;       // to be answered
 
         bool has_ended() const noexcept { return in_flight == 0 && !is_arriving; }
     };
@@ -102,7 +94,6 @@ class transmission {
     void parse() noexcept;
     bool begin_request() noexcept;
     bool begin(request& r, const request_header& header) noexcept;
-    std::uint32_t verdict_on(const request_header& header) const noexcept;
 
     bool begin_read(request& r) noexcept;
     bool begin_write(request& r) noexcept;
@@ -126,8 +117,6 @@ class transmission {
 
     void end(request& r) noexcept;
     void count(const request& r) noexcept;
-    void encode_reply(request& r) noexcept;
-    request* take_answer() noexcept;
     void release(request& r) noexcept;
     void put_data(request& r) noexcept;
     void trim() noexcept;
@@ -142,6 +131,7 @@ class transmission {
     reply_memory reply_memory_;
     mempool<request> requests_;
     mempool<piece> pieces_;
+    reply_queue replies_;
 
     bool takes_input_ = true;
     bool has_client_ = true;
@@ -150,11 +140,6 @@ class transmission {
     std::uint32_t payload_left_ = 0; // of it
     // What the client's next request and its payload take, if it is like the last write.
     std::uint32_t expected_bytes_ = request_header_bytes;
-    // To be answered, the oldest first, and how much of that one has been sent.
-    request* answers_ = nullptr;
-    request** answers_end_ = &answers_;
-    std::uint64_t sent_bytes_ = 0;
-    std::array<bytes_view, 64> output_;
 };
 
 } // namespace blkcrypto::nbd
