@@ -309,6 +309,16 @@ TEST_CASE("a write whose beginning fails skips the rest of its payload, and the 
     CHECK(on.is_at_rest());
 }
 
+TEST_CASE("zeroes of which a part fails are not gone on with, nor flushed") {
+    transmission_rig on({.unit_bytes = 4096, .size_bytes = 8 * mib});
+    on.medium.fail(bio_op::write, {0}, blk_status::ioerr);
+    CHECK(on.error_of(command::write_zeroes, 0, 8 * mib, command_flag::fua) == nbd_eio);
+    CHECK(on.asked_of_medium(bio_op::flush) == 0);
+    for (const device_request& r : on.medium.requests())
+        CHECK(to_bytes(r.start).value < mib);
+    CHECK(on.error_of(command::write_zeroes, 4096, 8 * mib - 4096) == 0);
+}
+
 TEST_CASE("a disk that refuses to discard, and one that is gone, say so in the protocol's words") {
     transmission_rig on({});
     on.medium.fail(bio_op::discard, {0}, blk_status::notsupp);
