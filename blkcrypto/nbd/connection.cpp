@@ -26,23 +26,23 @@ bool connection::is_over() const noexcept {
 void connection::service() noexcept {
     if (is_closed_)
         return;
-    if (!transmission_)
-        negotiation_->consume();
-    else
-        resume_transmission();
     send();
-    if (!is_closed_)
-        go_on();
-}
-
-void connection::go_on() noexcept {
-    if (!transmission_)
-        end_negotiation();
+    while (!is_closed_ && gets_on())
+        send();
     const bool is_done = transmission_ && !transmission_->takes_input() && transmission_->is_idle();
     if (is_done)
         close();
-    else if (!is_closed_)
+    if (!is_closed_)
         receive();
+}
+
+// With what has been received and was not taken yet. Nobody else tells when there is more room for output, so
+// as long as anything moves it has to be sent and tried again.
+bool connection::gets_on() noexcept {
+    if (!transmission_)
+        return negotiation_->consume() || end_negotiation();
+    const bool resumed = transmission_->resume();
+    return (negotiation_ && give_early_bytes()) || resumed;
 }
 
 void connection::drain() noexcept {
@@ -55,7 +55,7 @@ void connection::drain() noexcept {
 
 // --- The handshake ---
 
-void connection::negotiation::consume() noexcept {
+bool connection::negotiation::consume() noexcept {
     std::size_t taken = 0;
     std::size_t more = 0;
     do {
@@ -65,16 +65,18 @@ void connection::negotiation::consume() noexcept {
     std::copy(input.begin() + static_cast<std::ptrdiff_t>(taken),
               input.begin() + static_cast<std::ptrdiff_t>(received_bytes), input.begin());
     received_bytes -= taken;
+    return taken != 0;
 }
 
-// Once the last reply has been sent.
-void connection::end_negotiation() noexcept {
+// Once the last reply has been sent. True if the client is in transmission then.
+bool connection::end_negotiation() noexcept {
     if (!negotiation_->machine.output().empty())
-        return;
+        return false;
     if (negotiation_->machine.current_state() == handshake::state::closing)
         close();
     else if (negotiation_->machine.current_state() == handshake::state::done)
         begin_transmission();
+    return transmission_ != nullptr;
 }
 
 void connection::begin_transmission() noexcept {
@@ -83,31 +85,21 @@ void connection::begin_transmission() noexcept {
     if (!made)
         return close();
     transmission_ = std::move(*made);
-    give_early_bytes();
-}
-
-void connection::resume_transmission() noexcept {
-    transmission_->resume();
-    if (negotiation_)
-        give_early_bytes();
 }
 
 // What has come behind the last option is the beginning of the first requests. They may be more than are
-// taken at once.
-void connection::give_early_bytes() noexcept {
-    bytes_view early = bytes_view(negotiation_->input).first(negotiation_->received_bytes);
-    bytes_span space;
-    do {
-        space = transmission_->receive_space();
-        const std::size_t bytes = std::min(space.size(), early.size());
-        std::copy_n(early.begin(), bytes, space.begin());
-        transmission_->received(bytes);
-        early = early.subspan(bytes);
-    } while (!early.empty() && !space.empty());
-    if (early.empty())
-        return negotiation_.reset();
-    std::copy(early.begin(), early.end(), negotiation_->input.begin());
-    negotiation_->received_bytes = early.size();
+// taken at once. True if any was taken.
+bool connection::give_early_bytes() noexcept {
+    const bytes_view early = bytes_view(negotiation_->input).first(negotiation_->received_bytes);
+    const bytes_span space = transmission_->receive_space();
+    const std::size_t bytes = std::min(space.size(), early.size());
+    std::copy_n(early.begin(), bytes, space.begin());
+    transmission_->received(bytes);
+    std::copy(early.begin() + static_cast<std::ptrdiff_t>(bytes), early.end(), negotiation_->input.begin());
+    negotiation_->received_bytes -= bytes;
+    if (negotiation_->received_bytes == 0)
+        negotiation_.reset();
+    return bytes != 0;
 }
 
 // --- Bytes ---

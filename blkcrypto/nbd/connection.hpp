@@ -42,18 +42,17 @@ class connection {
     /// The memory of a handshake, gone when it is over.
     struct negotiation {
         explicit negotiation(const export_info& info) : machine(info), input(handshake::message_bytes_max) {}
-        void consume() noexcept;
+        bool consume() noexcept; // true if anything was taken
 
         handshake machine;
         std::vector<std::byte> input;
         std::size_t received_bytes = 0;
     };
 
-    void go_on() noexcept;
-    void end_negotiation() noexcept;
+    bool gets_on() noexcept;
+    bool end_negotiation() noexcept;
     void begin_transmission() noexcept;
-    void resume_transmission() noexcept;
-    void give_early_bytes() noexcept;
+    bool give_early_bytes() noexcept;
     bytes_span receive_space() noexcept;
     void receive() noexcept;
     void received(std::size_t bytes) noexcept;

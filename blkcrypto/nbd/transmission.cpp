@@ -72,9 +72,12 @@ void transmission::received(std::size_t bytes) noexcept {
     parse();
 }
 
-void transmission::resume() noexcept {
-    if (is_stalled_)
-        parse();
+bool transmission::resume() noexcept {
+    if (!is_stalled_)
+        return false;
+    const std::size_t before = input_.unread().size();
+    parse();
+    return input_.unread().size() != before;
 }
 
 void transmission::parse() noexcept {

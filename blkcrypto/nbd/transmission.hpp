@@ -42,8 +42,9 @@ class transmission {
     bytes_span receive_space() noexcept;
     /// That so many were. Submits bios.
     void received(std::size_t bytes) noexcept;
-    /// Goes on where something had run out and may be back. Submits bios.
-    void resume() noexcept;
+    /// Goes on where something had run out and may be back, because bios have ended or replies have been sent.
+    /// Submits bios. True if it got on: there may be output, and after that it may get on again.
+    bool resume() noexcept;
 
     /// What is to be sent next, in order; nothing if it is empty. Valid until sent() or the next poll.
     std::span<const bytes_view> output() noexcept { return replies_.output(); }
