@@ -25,6 +25,8 @@ class file_descriptor {
     ~file_descriptor();
 
     int get() const noexcept { return fd_; }
+    /// Somebody else closes it.
+    int release() noexcept { return std::exchange(fd_, -1); }
     explicit operator bool() const noexcept { return fd_ >= 0; }
 
   private:

@@ -76,6 +76,10 @@ void attach_arguments::add_to(CLI::App& verb) {
     verb.add_flag("--overwrite", overwrite_, "make it in place of one that is there");
     verb.add_option("--key-file", key_file_.path, "the key; - is stdin")->type_name("FILE");
     verb.add_option("--key-format", key_file_.format, "raw (default) or hex")->type_name("FORMAT");
+    verb.add_option("--keycheck", key_check_,
+                    "tells whether the key fits (default IMAGE.keycheck);\n--create makes it")
+        ->type_name("FILE");
+    verb.add_flag("--no-keycheck", no_key_check_, "do not check the key, or make a key check");
     verb.add_option("--mode", mode_, "see blkcrypto modes")->type_name("MODE");
     verb.add_option("--data-unit-size", unit_size_, "512 to 64k")->type_name("SIZE");
     verb.add_option("--dun-offset", dun_offset_, "the number of the first data unit (default 0)")
@@ -107,6 +111,8 @@ attach_options attach_arguments::parse() const {
     options.new_size = parse_new_size(options.disk);
     options.overwrite = overwrite_;
     options.key_file = key_file_;
+    options.key_check = key_check_;
+    options.no_key_check = no_key_check_;
     options.pid_file = pid_file_;
     check_distinct_files();
     return options;
@@ -123,6 +129,8 @@ std::optional<disk_crypto> attach_arguments::parse_crypto() const {
     for (const char* const option : {"--mode", "--data-unit-size", "--key-file"})
         if (!has(option))
             throw cli::unusable(option, "missing; only --path plain needs none");
+    if (has("--keycheck") && (no_key_check_ || key_check_.empty()))
+        throw cli::unusable("--keycheck", "needs a file, and no --no-keycheck");
     (void)cli::parse_key_format("--key-format", key_file_.format);
     return disk_crypto{&cli::parse_mode("--mode", mode_),
                        cli::parse_data_unit_size("--data-unit-size", unit_size_),
@@ -131,8 +139,8 @@ std::optional<disk_crypto> attach_arguments::parse_crypto() const {
 }
 
 void attach_arguments::refuse_crypto_options() const {
-    for (const char* const option :
-         {"--key-file", "--key-format", "--mode", "--data-unit-size", "--dun-offset"})
+    for (const char* const option : {"--key-file", "--key-format", "--mode", "--data-unit-size",
+                                     "--dun-offset", "--keycheck", "--no-keycheck"})
         if (has(option))
             throw cli::unusable(option, "has no use with --path plain, which encrypts nothing");
 }
@@ -176,8 +184,11 @@ std::optional<byte_count> attach_arguments::parse_new_size(const disk_options& d
 // One of them would overwrite the other, or be taken for it.
 void attach_arguments::check_distinct_files() const {
     const std::string json_file = json_.wants_text() ? json_.target() : "";
-    const std::array<std::pair<const char*, const std::string*>, 5> files{{{"IMAGE", &image_},
+    const std::string beside_image = no_key_check_ || has("--keycheck") ? "" : image_ + ".keycheck";
+    const std::array<std::pair<const char*, const std::string*>, 7> files{{{"IMAGE", &image_},
                                                                            {"--key-file", &key_file_.path},
+                                                                           {"the key check", &beside_image},
+                                                                           {"--keycheck", &key_check_},
                                                                            {"--socket", &socket_},
                                                                            {"--pid-file", &pid_file_},
                                                                            {"--json", &json_file}}};

@@ -29,7 +29,9 @@ struct attach_options {
     std::optional<byte_count> new_size; // --create
     bool overwrite = false;
     cli::key_file_options key_file; // of an encrypted disk
-    std::string pid_file;           // empty: none
+    std::string key_check;          // its file; empty: beside the image
+    bool no_key_check = false;
+    std::string pid_file; // empty: none
 };
 
 /// The words on the command line.
@@ -59,6 +61,8 @@ class attach_arguments {
     std::string size_;
     bool overwrite_ = false;
     cli::key_file_options key_file_;
+    std::string key_check_;
+    bool no_key_check_ = false;
     std::string mode_;
     std::string unit_size_;
     std::string dun_offset_ = "0";

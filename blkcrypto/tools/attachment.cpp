@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/tools/attachment.hpp"
 
+#include "blkcrypto/tools/attachment_info.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <cerrno>
@@ -58,9 +59,15 @@ attachment::attachment(const attach_options& options) : options_(options), key_(
     open_disk();
     start_server();
     listen();
+    facts_ = make_facts(options, uri_, *disk_);
+    facts_["keycheck"] = key_check_->outcome();
+    control_socket_.emplace(control_socket::make());
+    control_subject& subject = *this;
+    control_.emplace(server_->context(), *control_socket_, subject);
     if (!options.pid_file.empty())
         pid_file_.emplace(options.pid_file);
     held_.reset();
+    key_check_->tell();
 }
 
 // Locked before it has its name: nobody else gets at it in between.
@@ -92,6 +99,7 @@ image_lock attachment::lock_image() {
 
 void attachment::open_disk() {
     image_lock lock = options_.new_size ? make_image() : lock_image();
+    key_check_.emplace(options_, key_.bytes());
     disk_ = attached_disk::open(options_.disk, std::move(lock), std::move(key_));
 }
 
@@ -120,20 +128,36 @@ void attachment::listen() {
 }
 
 void attachment::keep() {
+    key_check_->keep();
     if (!new_image_)
         return;
     if (const std::error_code error = new_image_->keep())
         fail_to_make(options_.disk.image, error);
 }
 
+void attachment::gather_info(std::function<void(const nlohmann::ordered_json&)> tell) {
+    server_->gather_statistics([this, tell = std::move(tell)](const nbd::server_thread_statistics& now) {
+        auto document = facts_;
+        add_statistics(document, now);
+        tell(document);
+    });
+}
+
 void attachment::serve() {
     const blk_status status = server_->run();
+    take_down(status);
+    if (status != blk_status::ok)
+        throw cli::program_error(exit_failed, options_.disk.image, "data may be missing", to_errno(status));
+}
+
+// Who waits for the end is told when there is nothing left that could be in the way of whoever comes next.
+void attachment::take_down(blk_status status) {
+    control_.reset();
     signals_.reset();
     server_.reset();
     disk_.reset();
     pid_file_.reset();
-    if (status != blk_status::ok)
-        throw cli::program_error(exit_failed, options_.disk.image, "data may be missing", to_errno(status));
+    control_socket_->end(detached_answer(status != blk_status::ok));
 }
 
 } // namespace blkcrypto::tools

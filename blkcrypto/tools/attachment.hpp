@@ -5,7 +5,9 @@
 
 #include "blkcrypto/nbd/server.hpp"
 #include "blkcrypto/tools/attach_options.hpp"
+#include "blkcrypto/tools/control_server.hpp"
 #include "blkcrypto/tools/held_signals.hpp"
+#include "blkcrypto/tools/image_key_check.hpp"
 #include "blkcrypto/tools/pid_file.hpp"
 #include "blkcrypto/tools/placed_file.hpp"
 
@@ -13,7 +15,7 @@
 
 namespace blkcrypto::tools {
 
-class attachment {
+class attachment final : private control_subject {
   public:
     /// Reads the key, makes the image where that is asked for, opens the disk, and listens. program_error.
     explicit attachment(const attach_options& options);
@@ -22,8 +24,8 @@ class attachment {
     const std::string& uri() const noexcept { return uri_; }
     /// Whoever attaches has been told: the image that was made stays.
     void keep();
-    /// Serves until a signal asks for the end, then takes everything down. program_error, exit code 1: data
-    /// may be missing in the image.
+    /// Serves until a signal or a control client asks for the end, then takes everything down. program_error,
+    /// exit code 1: data may be missing in the image.
     void serve();
 
   private:
@@ -32,15 +34,22 @@ class attachment {
     void open_disk();
     void start_server();
     void listen();
+    void take_down(blk_status status);
+    void gather_info(std::function<void(const nlohmann::ordered_json&)> tell) override;
+    void begin_detach() override { server_->stop(); }
 
     const attach_options& options_;
     secret key_;                           // until the disk has it
     std::optional<held_signals> held_;     // until signals_ takes them
     std::optional<placed_file> new_image_; // --create
+    std::optional<image_key_check> key_check_;
     std::unique_ptr<attached_disk> disk_;
     std::unique_ptr<nbd::server> server_;
     std::optional<boost::asio::signal_set> signals_;
     std::string uri_;
+    nlohmann::ordered_json facts_; // what info tells that stays the same
+    std::optional<control_socket> control_socket_;
+    std::optional<control_server> control_;
     std::optional<pid_file> pid_file_;
 };
 

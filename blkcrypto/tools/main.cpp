@@ -10,5 +10,8 @@ int main(int argc, char** argv) {
     verbs.push_back(tools::make_speed_verb());
     verbs.push_back(tools::make_crypt_verb());
     verbs.push_back(tools::make_attach_verb());
+    verbs.push_back(tools::make_list_verb());
+    verbs.push_back(tools::make_info_verb());
+    verbs.push_back(tools::make_detach_verb());
     return cli::run_program("blkcrypto", "The Linux blk-crypto stack in userspace", verbs, argc, argv);
 }

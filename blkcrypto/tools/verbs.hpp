@@ -18,4 +18,13 @@ std::unique_ptr<cli::verb> make_crypt_verb();
 /// attach: an image as a disk for NBD clients.
 std::unique_ptr<cli::verb> make_attach_verb();
 
+/// list: what is attached.
+std::unique_ptr<cli::verb> make_list_verb();
+
+/// info: one attachment, and what it has done.
+std::unique_ptr<cli::verb> make_info_verb();
+
+/// detach: the end of one.
+std::unique_ptr<cli::verb> make_detach_verb();
+
 } // namespace blkcrypto::tools

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blkcrypto/tools/image_key_check.hpp"
+
+#include "blkcrypto/tools/cli/printable.hpp"
+#include "blkcrypto/tools/cli/program_error.hpp"
+#include "blkcrypto/tools/key_check.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace blkcrypto::tools {
+namespace {
+
+std::string chosen_path(const attach_options& options) {
+    return options.key_check.empty() ? default_key_check_path(options.disk.image) : options.key_check;
+}
+
+[[noreturn]] void fail_to_make(const std::string& path, std::error_code error) {
+    if (error == make_error(EEXIST))
+        throw cli::program_error(cli::exit_failed, path, "there already; --overwrite replaces it", EEXIST);
+    throw cli::file_error(error == make_error(ENOSPC) || error == make_error(EIO) ? cli::exit_failed
+                                                                                  : cli::exit_unusable,
+                          path, error.value());
+}
+
+} // namespace
+
+std::string default_key_check_path(const std::string& image) {
+    struct stat found {};
+    if (stat(image.c_str(), &found) == 0 && S_ISBLK(found.st_mode))
+        return {};
+    std::string file = image;
+    if (lstat(image.c_str(), &found) == 0 && S_ISLNK(found.st_mode)) {
+        const std::unique_ptr<char, decltype(&std::free)> real(realpath(image.c_str(), nullptr), &std::free);
+        file = real ? real.get() : image;
+    }
+    return file + ".keycheck";
+}
+
+image_key_check::image_key_check(const attach_options& options, bytes_view key)
+    : options_(options), path_(chosen_path(options)) {
+    if (!options.disk.crypto)
+        return;
+    if (options.no_key_check) {
+        outcome_ = "skipped";
+        removes_old_ = options.new_size.has_value();
+    } else if (options.new_size) {
+        make(key);
+    } else {
+        verify(key);
+    }
+}
+
+// One that lies where the new image's would is a leftover of an image that is gone. Another name may be a
+// mistake.
+bool image_key_check::may_replace() const {
+    return options_.overwrite || options_.key_check.empty();
+}
+
+void image_key_check::make(bytes_view key) {
+    new_file_.emplace(path_);
+    if (new_file_->is_target_there() && !may_replace())
+        fail_to_make(path_, make_error(EEXIST));
+    const std::string text = to_text(make_key_check(*options_.disk.crypto, key));
+    if (const std::error_code error = write_key_check_file(new_file_->path(), text))
+        fail_to_make(path_, error);
+    new_file_->is_made();
+    if (const std::error_code error = new_file_->put_in_place(may_replace()))
+        fail_to_make(path_, error);
+    outcome_ = "verified";
+}
+
+void image_key_check::verify(bytes_view key) {
+    const auto text = path_.empty() ? std::nullopt : read_key_check_file(path_);
+    if (!text && !options_.key_check.empty())
+        throw cli::file_error(cli::exit_unusable, path_, ENOENT);
+    if (!text) {
+        outcome_ = "absent";
+        return;
+    }
+    verify_key_check(path_, parse_key_check(path_, *text), *options_.disk.crypto, key);
+    outcome_ = "verified";
+}
+
+void image_key_check::tell() const {
+    if (outcome_ == "absent")
+        fmt::print(stderr, "blkcrypto: {}: there is no key check, so the key was not checked\n",
+                   cli::printable(options_.disk.image));
+}
+
+void image_key_check::keep() {
+    if (removes_old_)
+        (void)unlink(path_.c_str());
+    if (!new_file_)
+        return;
+    if (const std::error_code error = new_file_->keep())
+        fail_to_make(path_, error);
+}
+
+} // namespace blkcrypto::tools
