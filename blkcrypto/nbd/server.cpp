@@ -50,8 +50,10 @@ std::error_code server::start_thread(const served_disk& disk) {
         if (own)
             to->server = own->get();
         started.set_value(own ? std::error_code() : own.error());
-        if (own)
-            (*own)->run();
+        if (!own)
+            return;
+        (*own)->run();
+        failed_flushes_ += (*own)->statistics().commands.flush_failures;
     };
     try {
         helper->thread = std::thread(serve);
@@ -114,7 +116,9 @@ void server::hand_over(client_socket&& socket, std::size_t to) {
 blk_status server::run() noexcept {
     main_->run();
     helpers_.clear(); // waits for them
-    return main_->flush();
+    const blk_status last = main_->flush();
+    failed_flushes_ += main_->statistics().commands.flush_failures;
+    return last == blk_status::ok && failed_flushes_ != 0 ? blk_status::ioerr : last;
 }
 
 void server::stop() noexcept {
@@ -134,7 +138,8 @@ void server::gather_statistics(std::function<void(const server_thread_statistics
         server_thread_statistics so_far;
         std::size_t missing;
     };
-    const auto whole = std::make_shared<sum>(sum{std::move(tell), main_->statistics(), helpers_.size()});
+    const std::size_t others = is_stopping_ ? 0 : helpers_.size(); // they may have ended
+    const auto whole = std::make_shared<sum>(sum{std::move(tell), main_->statistics(), others});
     if (whole->missing == 0)
         return whole->tell(whole->so_far);
     for (const auto& helper : helpers_)

@@ -31,13 +31,15 @@ class server {
     /// Clients are accepted there, once the server runs.
     void listen(listener&& at);
 
-    /// Serves until stop(), ends what is in flight, and makes it stable.
+    /// Serves until stop(), ends what is in flight, and makes it stable. Not ok: some of what was written may
+    /// be missing on the medium, as this flush failed, or one that a client had asked for.
     blk_status run() noexcept;
 
     /// From a handler of context(): takes no more clients and no more requests, and run() returns.
     void stop() noexcept;
 
-    /// Calls `tell`, in context(), with the sum of all threads.
+    /// Calls `tell`, in context(), with the sum of all threads; once it stops, with what the first one did. Not
+    /// if it stops meanwhile.
     void gather_statistics(std::function<void(const server_thread_statistics&)> tell);
 
   private:
@@ -52,6 +54,7 @@ class server {
 
     const server_options options_;
     std::atomic<std::size_t> connections_{0}; // of all threads; each counts down as its own end
+    std::atomic<std::uint64_t> failed_flushes_{0}; // of threads that have ended
     std::unique_ptr<server_thread> main_;
     std::vector<std::unique_ptr<helper_thread>> helpers_; // the other threads
     std::optional<listener> listener_;
