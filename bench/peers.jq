@@ -84,7 +84,7 @@ def gates_text:
       + if .at_least != null then "at least \(.at_least | fixed(2))" else "at most \(.at_most | fixed(2))" end;
 
 def markdown:
-    "\(.machine.cpu), \(.machine.cores) processors, Linux \(.machine.kernel); \(.options.rounds) rounds of \(.options.seconds) s, images of \(.options.size) on tmpfs.",
+    "\(.machine.cpu), \(.machine.cores) processors, Linux \(.machine.kernel); \(.options.rounds) rounds of \(.options.seconds) s, images of \(.options.size) on \(.options.filesystem).",
     "Median (least-greatest); ratios are of the same round.",
     (.options.passes[] as $pass
      | "",

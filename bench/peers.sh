@@ -176,7 +176,8 @@ choose_processors() {
 # Sets `place`: a directory of our own for images and sockets.
 make_place() {
     [[ -d $tmpfs && -w $tmpfs ]] || die "no directory that can be written: $tmpfs"
-    [[ $(stat --file-system --format=%T "$tmpfs") == tmpfs ]] || echo "peers.sh: $tmpfs is no tmpfs" >&2
+    filesystem=$(stat --file-system --format=%T "$tmpfs")
+    [[ $filesystem == tmpfs ]] || echo "peers.sh: $tmpfs is no tmpfs" >&2
     local needed=$((${#servers[@]} * (size_mib + 4) + 64)) free
     free=$(($(df --output=avail --block-size=1M "$tmpfs" | tail -n 1)))
     [[ $free -ge $needed ]] || die "$tmpfs has $free MiB free, ${#servers[@]} images need $needed"
@@ -374,7 +375,7 @@ machine_json() {
 
 write_result() {
     local options
-    options=$(jq -n '$ARGS.named' --argjson rounds "$rounds" --argjson seconds "$seconds" --arg size "$size" \
+    options=$(jq -n '$ARGS.named' --argjson rounds "$rounds" --argjson seconds "$seconds" --arg size "$size" --arg filesystem "$filesystem" \
         --argjson passes "$(array "${passes[@]}")" --arg commit "$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)")
     # shellcheck disable=SC2016 # jq's variables
     with_jq -s 'document($options; $machine; $options.passes; $workloads; $servers)' --argjson options "$options" \
