@@ -23,16 +23,16 @@ needs qemu-io mount
 mkdir small
 mount -t tmpfs -o size=2m none small || skip "cannot mount a tmpfs"
 
-# full OPTION...
+# full OPTION...: without FUA, which would make the refused write one that was to be on the medium.
 full() {
     truncate --size=8M small/disk.img
     ln -sf small/disk.img disk.img
     serve disk "$@"
     qemu_io "write -P 1 0 1m" flush
-    qemu-io -f raw -c "write -P 2 1m 4m" "$uri" >stdout 2>&1
+    qemu-io -t writeback -f raw -c "write -P 2 1m 4m" "$uri" >stdout 2>&1
     grep -q 'No space left' stdout || fail "$*: a full filesystem is: $(cat stdout)"
     qemu_io "read -P 1 0 1m" "write -P 3 512 4096" "read -P 3 512 4096" flush
-    qemu-io -f raw -c "write -z 4m 4m" -c "write -P 4 6m 1m" "$uri" >stdout 2>&1
+    qemu-io -t writeback -f raw -c "write -z 4m 4m" -c "write -P 4 6m 1m" "$uri" >stdout 2>&1
     grep -q 'No space left' stdout || fail "$*: zeroes on a full filesystem: $(cat stdout)"
     # What is given back can be used again.
     qemu_io "discard 1m 7m" "write -P 5 2m 512k" "read -P 5 2m 512k" "read -P 1 8k 1016k" flush
