@@ -52,6 +52,9 @@ struct served_disk {
     /// Of a plain disk. Where there is a key a hole is no zeros, but what deciphering zeros gives: clients
     /// take a hole for something nobody has to read, so there are none.
     const allocation_map* holes = nullptr;
+    /// What a connection reads before it has sent what was read: more is only of use where reads are waited
+    /// for together. One larger read is always allowed.
+    std::uint64_t read_ahead_bytes = UINT64_MAX;
 
     std::uint32_t unit_bytes() const noexcept {
         return key == nullptr ? sector_size_bytes : key->config().unit_size.bytes();

@@ -33,6 +33,9 @@ class receive_buffer {
     /// Nothing more can be received behind unread() before something is taken or turned over.
     bool is_full() const noexcept { return current_ != nullptr && end_ == chunk_bytes; }
 
+    /// How long unread() can become before it is turned over. Something has been received.
+    std::size_t room() const noexcept { return chunk_bytes - begin_; }
+
     /// Goes on in a chunk that unread() is the beginning of. False if there is none.
     bool turn_over() noexcept;
 

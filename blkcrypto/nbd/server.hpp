@@ -38,8 +38,8 @@ class server {
     /// From a handler of context(): takes no more clients and no more requests, and run() returns.
     void stop() noexcept;
 
-    /// Calls `tell`, in context(), with the sum of all threads; once it stops, with what the first one did. Not
-    /// if it stops meanwhile.
+    /// Calls `tell`, in context(), with the sum of all threads; once it stops, with what the first one did.
+    /// Not if it stops meanwhile.
     void gather_statistics(std::function<void(const server_thread_statistics&)> tell);
 
   private:
@@ -53,7 +53,7 @@ class server {
     server_thread& thread_at(std::size_t index) noexcept;
 
     const server_options options_;
-    std::atomic<std::size_t> connections_{0}; // of all threads; each counts down as its own end
+    std::atomic<std::size_t> connections_{0};      // of all threads; each counts down as its own end
     std::atomic<std::uint64_t> failed_flushes_{0}; // of threads that have ended
     std::unique_ptr<server_thread> main_;
     std::vector<std::unique_ptr<helper_thread>> helpers_; // the other threads

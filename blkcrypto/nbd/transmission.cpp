@@ -21,6 +21,7 @@ constexpr std::uint32_t read_bytes_max = 32 << 20;
 static_assert(read_bytes_max / read_piece_bytes + 3 <= replied_chunks); // and one that reply_memory keeps
 static_assert(read_bytes_max / read_piece_bytes + 2 <= pieces_max);
 constexpr unsigned received_chunks = 16;
+constexpr std::uint32_t early_piece_bytes = 64 << 10; // of a payload that spans chunks
 constexpr unsigned warm_chunks = 16; // of each kind: more is given back when a connection has nothing to do
 
 // Of zeros, so that a request for 4 GiB lets others have their turn.
@@ -163,6 +164,8 @@ void transmission::client_gone() noexcept {
 // --- Requests ---
 
 bool transmission::begin_read(request& r) noexcept {
+    if (reading_bytes_ != 0 && reading_bytes_ + r.header.length_bytes > disk_.read_ahead_bytes)
+        return false;
     const std::uint64_t pieces = r.header.length_bytes / read_piece_bytes + 2;
     if (pieces > 2 && (replied_chunks_->available() < pieces || pieces_.available() < pieces))
         return false;
@@ -206,12 +209,20 @@ bool transmission::take_payload() noexcept {
         return arriving_ == nullptr;
     }
     if (here < payload_left_) {
-        if (!input_.is_full())
+        if (!is_worth_a_piece(here))
             return false;
         here = piece_bytes(*arriving_, here);
     }
     is_stalled_ = here == 0 ? !input_.turn_over() : !submit_payload(here);
     return !is_stalled_;
+}
+
+// What the chunk will have room for is waited for, so that it is one piece; what goes on in another chunk is
+// two anyway, and better written while the rest is on its way.
+bool transmission::is_worth_a_piece(std::uint32_t payload_bytes) const noexcept {
+    if (input_.is_full())
+        return true;
+    return payload_left_ > input_.room() && payload_bytes >= early_piece_bytes;
 }
 
 bool transmission::submit_payload(std::uint32_t bytes) noexcept {
@@ -311,6 +322,7 @@ transmission::piece* transmission::take_data_piece(request& r, std::uint32_t byt
     }
     p->memory = {memory.data, bytes};
     p->held = memory.in;
+    reading_bytes_ += bytes;
     return p;
 }
 
@@ -344,7 +356,8 @@ void transmission::piece_ended(piece& p, blk_status outcome) noexcept {
     request& r = *p.owner;
     if (outcome != blk_status::ok) {
         r.error = r.error == 0 ? to_nbd_error(outcome) : r.error;
-        if (p.io.is_flush() || p.io.fua)
+        // A write that was refused for want of space has taken nothing else with it.
+        if (p.io.is_flush() || (p.io.fua && outcome != blk_status::nospc))
             ++counters_.flush_failures;
     }
     if (r.header.type == command::read || r.header.type == command::write || !goes_on(p))
@@ -382,7 +395,9 @@ void transmission::ended(piece& p) noexcept {
 }
 
 void transmission::put(piece& p) noexcept {
-    chunk_pool& chunks = p.owner->header.type == command::write ? *received_chunks_ : *replied_chunks_;
+    const command type = p.owner->header.type;
+    chunk_pool& chunks = type == command::write ? *received_chunks_ : *replied_chunks_;
+    reading_bytes_ -= type == command::read ? p.memory.length_bytes : 0;
     if (p.held != nullptr)
         chunks.drop(*p.held);
     pieces_.put(p);

@@ -42,8 +42,8 @@ class transmission {
     bytes_span receive_space() noexcept;
     /// That so many were. Submits bios.
     void received(std::size_t bytes) noexcept;
-    /// Goes on where something had run out and may be back, because bios have ended or replies have been sent.
-    /// Submits bios. True if it got on: there may be output, and after that it may get on again.
+    /// Goes on where something had run out and may be back, because bios have ended or replies have been
+    /// sent. Submits bios. True if it got on: there may be output, and after that it may get on again.
     bool resume() noexcept;
 
     /// What is to be sent next, in order; nothing if it is empty. Valid until sent() or the next poll.
@@ -103,6 +103,7 @@ class transmission {
     std::uint32_t describe_extents(request& r, std::byte* into, std::size_t extents) noexcept;
     std::uint32_t piece_bytes(const request& r, std::uint32_t bytes_max) const noexcept;
     bool take_payload() noexcept;
+    bool is_worth_a_piece(std::uint32_t payload_bytes) const noexcept;
     bool submit_payload(std::uint32_t bytes) noexcept;
     void took_payload(std::uint32_t bytes) noexcept;
 
@@ -136,9 +137,10 @@ class transmission {
 
     bool takes_input_ = true;
     bool has_client_ = true;
-    bool is_stalled_ = false;        // the next request, or the payload, waits for something to come back
-    request* arriving_ = nullptr;    // a write whose payload is not all there
-    std::uint32_t payload_left_ = 0; // of it
+    bool is_stalled_ = false;         // the next request, or the payload, waits for something to come back
+    request* arriving_ = nullptr;     // a write whose payload is not all there
+    std::uint32_t payload_left_ = 0;  // of it
+    std::uint64_t reading_bytes_ = 0; // read, or about to be, and not yet sent
     // What the client's next request and its payload take, if it is like the last write.
     std::uint32_t expected_bytes_ = request_header_bytes;
 };

@@ -19,6 +19,9 @@ namespace {
 
 using cli::exit_unusable;
 
+// Reads that are made one after the other: what waits to be sent should still be in the processor's cache.
+constexpr std::uint64_t cached_bytes = 1 << 20;
+
 template <typename T>
 T take(result<T> made, std::string_view what) {
     if (made.has_error())
@@ -151,6 +154,8 @@ void attached_disk::serve() {
     block_device& top = cut_units_ ? *cut_units_ : *file_;
     const uint256 first_dun = options_.crypto ? options_.crypto->dun_offset : uint256();
     served_.reset(new nbd::served_disk{std::move(info), top, key_.get(), first_dun, holes_.get()});
+    if (file_->io().io != image_io::io_uring)
+        served_->read_ahead_bytes = cached_bytes;
 }
 
 std::string attached_disk::describe_crypto() const {
