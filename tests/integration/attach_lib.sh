@@ -104,3 +104,15 @@ random_file() {
 random_sectors() {
     echo $(((RANDOM * 32768 + RANDOM) % ($2 - $1 + 1) * 512 + $1 * 512))
 }
+
+# behind NAME OPTION...: attaches NAME.img at NAME.sock in the background. Sets `uri` and `server`, its process.
+behind() {
+    local name=$1
+    shift
+    uri=$("$blkcrypto" attach "$name.img" --socket "$name.sock" --pid-file "$name.pid" "$@" 2>"$name.log") || {
+        fail "attach $name.img $*: $(head -c 300 "$name.log")"
+        finish
+    }
+    server=$(cat "$name.pid")
+    pids+=("$server")
+}
