@@ -132,9 +132,13 @@ void attached_disk::start_key(secret&& key) {
     const crypto_config config{options_.crypto->mode->mode, options_.crypto->unit_size, dun_bytes()};
     cut_units_ = take(make_range_lock_device(crypting_device(), fallback_.get(), *env_), "range locks");
     auto made = take(crypto_key::make(key.bytes(), config), "key");
-    if (const std::error_code error = start_using_key(*env_, *cut_units_, nullptr, *made))
+    // Starting to use what nobody supports would add a line of its own.
+    const bool is_supported = config_supported(*cut_units_, nullptr, config);
+    const std::error_code error =
+        is_supported ? start_using_key(*env_, *cut_units_, nullptr, *made) : make_error(EOPNOTSUPP);
+    if (error)
         throw cli::unusable(options_.crypto->mode->name,
-                            fmt::format("data units of {} bytes with numbers of {} are not for {}",
+                            fmt::format("data units of {} bytes with numbers of {} bytes are not for {}",
                                         unit_bytes(), config.dun_bytes, crypted_by()),
                             error.value());
     key_ = std::move(made);

@@ -127,12 +127,10 @@ void attachment::listen() {
     server_->listen(std::move(*at));
 }
 
-void attachment::keep() {
+void attachment::keep() noexcept {
     key_check_->keep();
-    if (!new_image_)
-        return;
-    if (const std::error_code error = new_image_->keep())
-        fail_to_make(options_.disk.image, error);
+    if (new_image_)
+        new_image_->keep();
 }
 
 void attachment::gather_info(std::function<void(const nlohmann::ordered_json&)> tell) {

@@ -23,7 +23,7 @@ class attachment final : private control_subject {
     /// What clients connect to.
     const std::string& uri() const noexcept { return uri_; }
     /// Whoever attaches has been told: the image that was made stays.
-    void keep();
+    void keep() noexcept;
     /// Serves until a signal or a control client asks for the end, then takes everything down. program_error,
     /// exit code 1: data may be missing in the image.
     void serve();

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,7 +48,8 @@ image_key_check::image_key_check(const attach_options& options, bytes_view key)
         return;
     if (options.no_key_check) {
         outcome_ = "skipped";
-        removes_old_ = options.new_size.has_value();
+        if (options.new_size)
+            stale_path_ = std::filesystem::absolute(path_).string();
     } else if (options.new_size) {
         make(key);
     } else {
@@ -92,13 +94,11 @@ void image_key_check::tell() const {
                    cli::printable(options_.disk.image));
 }
 
-void image_key_check::keep() {
-    if (removes_old_)
-        (void)unlink(path_.c_str());
-    if (!new_file_)
-        return;
-    if (const std::error_code error = new_file_->keep())
-        fail_to_make(path_, error);
+void image_key_check::keep() noexcept {
+    if (!stale_path_.empty())
+        (void)unlink(stale_path_.c_str());
+    if (new_file_)
+        new_file_->keep();
 }
 
 } // namespace blkcrypto::tools

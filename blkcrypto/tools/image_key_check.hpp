@@ -19,7 +19,7 @@ class image_key_check {
     void tell() const;
 
     /// The file that was made stays; the one of the image that was replaced does not.
-    void keep();
+    void keep() noexcept;
 
     /// "verified" - or made, "absent", "skipped", or "none" for a disk without a key.
     std::string_view outcome() const noexcept { return outcome_; }
@@ -33,7 +33,7 @@ class image_key_check {
     std::string path_; // empty: none
     std::string_view outcome_ = "none";
     std::optional<placed_file> new_file_;
-    bool removes_old_ = false;
+    std::string stale_path_; // absolute, of one that is not to stay; empty: none
 };
 
 /// Where it is unless the command line says: beside the image, or what its name leads to. Empty for a block

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
 #include <fmt/format.h>
 #include <memory>
 #include <sys/stat.h>
@@ -17,7 +18,7 @@ namespace {
 
 std::string real_path(const std::string& path) {
     const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr), &std::free);
-    return real ? real.get() : path;
+    return real ? real.get() : std::filesystem::absolute(path).string();
 }
 
 } // namespace
@@ -54,19 +55,17 @@ std::error_code placed_file::put_in_place(bool replace) {
     state_ = state::placed;
     if (!has_old_)
         (void)unlink(path_.c_str());
-    return {};
-}
-
-std::error_code placed_file::keep() {
-    state_ = state::kept;
-    if (has_old_ && unlink(old_path_.c_str()) != 0)
-        return make_error(errno);
     return sync_directory();
 }
 
+void placed_file::keep() noexcept {
+    if (state_ == state::placed && has_old_)
+        (void)unlink(old_path_.c_str());
+    state_ = state::kept;
+}
+
 std::error_code placed_file::sync_directory() const {
-    const auto slash = target_.rfind('/');
-    const std::string directory = slash == std::string::npos ? "." : target_.substr(0, slash + 1);
+    const std::string directory = target_.substr(0, target_.rfind('/') + 1);
     const file_descriptor opened(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return make_error(!opened || fsync(opened.get()) != 0 ? errno : 0);
 }

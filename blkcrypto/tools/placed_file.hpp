@@ -18,23 +18,22 @@ class placed_file {
 
     /// Something has the name; a link that leads nowhere is something too.
     bool is_target_there() const;
-    const std::string& target() const noexcept { return target_; }
 
     /// Where it is to be made; to be followed by is_made().
     const std::string& path() const noexcept { return path_; }
     void is_made() noexcept { state_ = state::made; }
 
-    /// Gives it its name. Without `replace` EEXIST where something has that.
+    /// Gives it its name, for good on the medium. Without `replace` EEXIST where something has that.
     std::error_code put_in_place(bool replace);
-    /// It stays, and what it has replaced is gone.
-    std::error_code keep();
+    /// It stays, and what it has replaced is gone. From any working directory.
+    void keep() noexcept;
 
   private:
     enum class state { planned, made, placed, kept };
 
     std::error_code sync_directory() const;
 
-    std::string target_;
+    std::string target_;   // absolute
     std::string path_;     // of the new file
     std::string old_path_; // of the one it replaces, until it is kept
     bool has_old_ = false;
