@@ -5,6 +5,7 @@
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <cerrno>
+#include <csignal>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -36,6 +37,12 @@ void check_regular(const std::string& path) {
     if (S_ISDIR(found.st_mode))
         throw cli::file_error(exit_unusable, path, EISDIR);
     throw cli::unusable(path, "not a regular file, and --create makes no others", ENOTBLK);
+}
+
+// By whoever has started this: nohup, a shell.
+bool is_ignored(int signal) {
+    struct sigaction now {};
+    return sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
 std::string why_not_listening(std::error_code error) {
@@ -108,7 +115,13 @@ void attachment::start_server() {
     if (!made)
         throw cli::file_error(exit_failed, "server", made.error().value());
     server_ = std::move(*made);
+    catch_signals();
+}
+
+void attachment::catch_signals() {
     signals_.emplace(server_->context(), SIGINT, SIGTERM);
+    if (!is_ignored(SIGHUP))
+        signals_->add(SIGHUP);
     signals_->async_wait([this](const boost::system::error_code& error, int) {
         if (!error)
             server_->stop();
@@ -148,10 +161,19 @@ void attachment::serve() {
         throw cli::program_error(exit_failed, options_.disk.image, "data may be missing", to_errno(status));
 }
 
+// What asks for the end now comes too late, and must not be in the way of it.
+void attachment::ignore_signals() {
+    held_.emplace();
+    signals_.reset();
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+        std::signal(signal, SIG_IGN);
+    held_.reset();
+}
+
 // Who waits for the end is told when there is nothing left that could be in the way of whoever comes next.
 void attachment::take_down(blk_status status) {
     control_.reset();
-    signals_.reset();
+    ignore_signals();
     server_.reset();
     disk_.reset();
     pid_file_.reset();

@@ -34,6 +34,8 @@ class attachment final : private control_subject {
     void open_disk();
     void start_server();
     void listen();
+    void catch_signals();
+    void ignore_signals();
     void take_down(blk_status status);
     void gather_info(std::function<void(const nlohmann::ordered_json&)> tell) override;
     void begin_detach() override { server_->stop(); }

@@ -131,6 +131,25 @@ json() {
     until_true 20 has_ended "$server" || fail "the server is still there"
 }
 
+# The key comes from where a pipe says, and nothing of it is left in the server's arguments.
+key_from_stdin() {
+    behind disk --key-file - --mode aes-256-xts --data-unit-size 4k <key
+    expect_exit 0 "$blkcrypto" info disk.img
+    expect_exit 0 "$blkcrypto" detach disk.img
+}
+
+# A terminal that goes away ends an attachment in the foreground in an orderly way, and none in the background.
+hung_up() {
+    serve disk "${crypto[@]}"
+    kill -HUP "$server"
+    until_true 20 has_ended "$server" || fail "does not end with its terminal"
+    wait "$server" || fail "exit status $? after SIGHUP"
+    behind disk "${crypto[@]}"
+    kill -HUP "$server"
+    sleep 0.2
+    expect_exit 0 "$blkcrypto" detach "$uri"
+}
+
 # Of a server that was killed: nobody listens, and it is cleared away.
 killed() {
     behind disk "${crypto[@]}"
@@ -206,6 +225,8 @@ no_attachment
 from_attach_to_detach
 several
 json
+key_from_stdin
+hung_up
 killed
 ends_meanwhile
 hostile_clients

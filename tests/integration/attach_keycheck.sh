@@ -110,7 +110,7 @@ given_back() {
     refused EEXIST disk.img --socket precious --create --size 2m --overwrite --key-file other.key --mode aes-256-xts --data-unit-size 4k
     expect_equal "image and key check" "$(sha256_of disk.img disk.img.keycheck)" "$before"
     refused EEXIST new.img --socket precious --create --size 2m "${crypto[@]}"
-    expect_equal "files" "$(ls | grep -c '^new\|\.new-\|\.old-')" 0
+    expect_equal "files" "$(find . -name 'new*' -o -name '*.new-*' -o -name '*.old-*')" ""
 }
 
 # damaged TEXT SED-COMMAND

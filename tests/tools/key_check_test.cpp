@@ -88,7 +88,8 @@ TEST_CASE("another use of the image is exit code 2, whatever the key") {
 
 TEST_CASE("a field that is missing or something else is named") {
     const auto whole = nlohmann::ordered_json::parse(known_file);
-    for (const auto& [name, value] : whole.items()) {
+    for (const auto& field : whole.items()) {
+        const std::string& name = field.key();
         CAPTURE(name);
         auto without = whole;
         without.erase(name);
