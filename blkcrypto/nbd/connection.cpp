@@ -107,8 +107,12 @@ bool connection::give_early_bytes() noexcept {
 bytes_span connection::receive_space() noexcept {
     if (transmission_)
         return transmission_->receive_space();
-    if (negotiation_->machine.current_state() != handshake::state::negotiating)
-        return {}; // this memory may be gone before anything comes
+    // What waits for room to be answered moves, and this memory goes away, once all has been sent.
+    const bool is_waiting_for_client =
+        negotiation_->machine.current_state() == handshake::state::negotiating &&
+        negotiation_->machine.output().empty();
+    if (!is_waiting_for_client)
+        return {};
     return bytes_span(negotiation_->input).subspan(negotiation_->received_bytes);
 }
 
