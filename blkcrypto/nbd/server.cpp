@@ -22,6 +22,8 @@ struct server::helper_thread {
     server_thread* server = nullptr; // of that thread, while it runs
 
     ~helper_thread() {
+        if (server != nullptr)
+            asio::post(server->context(), [s = server] { s->release(); });
         if (thread.joinable())
             thread.join();
     }
@@ -59,7 +61,7 @@ std::error_code server::start_thread(const served_disk& disk) {
         started.set_value(own ? std::error_code() : own.error());
         if (!own)
             return;
-        (*own)->run();
+        (*own)->run_until_released();
         failed_flushes_ += (*own)->statistics().commands.flush_failures;
     };
     try {
@@ -124,6 +126,7 @@ void server::hand_over(client_socket&& socket, std::size_t to) {
 
 blk_status server::run() noexcept {
     main_->run();
+    context().poll(); // lets go of a client that has just been accepted, on behalf of a helper
     helpers_.clear(); // waits for them
     const blk_status last = main_->flush();
     failed_flushes_ += main_->statistics().commands.flush_failures;

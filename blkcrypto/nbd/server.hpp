@@ -53,10 +53,10 @@ class server {
     server_thread& thread_at(std::size_t index) noexcept;
 
     const server_options options_;
-    std::atomic<std::size_t> connections_{0};      // of all threads; each counts down as its own end
-    std::atomic<std::uint64_t> failed_flushes_{0}; // of threads that have ended
-    std::unique_ptr<server_thread> main_;
-    std::vector<std::unique_ptr<helper_thread>> helpers_; // the other threads
+    std::atomic<std::size_t> connections_{0};             // of all threads; each counts down as its own end
+    std::atomic<std::uint64_t> failed_flushes_{0};        // of threads that have ended
+    std::vector<std::unique_ptr<helper_thread>> helpers_; // the threads beside the main one
+    std::unique_ptr<server_thread> main_; // gone before them: what waits there may have sockets of theirs
     std::optional<listener> listener_;
     std::optional<boost::asio::steady_timer> retry_; // of accepting
     std::size_t next_thread_ = 0;                    // that takes a client

@@ -66,6 +66,12 @@ void server_thread::run() noexcept {
         turn();
 }
 
+void server_thread::run_until_released() noexcept {
+    run();
+    while (!is_released_)
+        turn();
+}
+
 void server_thread::turn() noexcept {
     if (env_->has_due())
         context_.poll();

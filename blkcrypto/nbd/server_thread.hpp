@@ -40,6 +40,10 @@ class server_thread {
     void run() noexcept;
     void drain() noexcept;
 
+    /// As run(), and goes on with what others post until release().
+    void run_until_released() noexcept;
+    void release() noexcept { is_released_ = true; }
+
     /// Makes stable what was written through any queue.
     blk_status flush() noexcept;
 
@@ -63,6 +67,7 @@ class server_thread {
     command_counters counters_;
     std::vector<std::unique_ptr<connection>> connections_;
     bool is_draining_ = false;
+    bool is_released_ = false; // nobody posts to it any more
 };
 
 } // namespace blkcrypto::nbd
