@@ -53,8 +53,9 @@ server::~server() {
 
 std::error_code server::start_thread(const served_disk& disk) {
     auto helper = std::make_unique<helper_thread>();
-    std::promise<std::error_code> started;
-    const auto serve = [this, &disk, &started, to = helper.get()] {
+    std::promise<std::error_code> started; // the thread's: it may still be in set_value() when we have it
+    auto outcome = started.get_future();
+    auto serve = [this, &disk, started = std::move(started), to = helper.get()]() mutable {
         auto own = server_thread::make(disk, options_.patience, connections_);
         if (own)
             to->server = own->get();
@@ -65,11 +66,11 @@ std::error_code server::start_thread(const served_disk& disk) {
         failed_flushes_ += (*own)->statistics().commands.flush_failures;
     };
     try {
-        helper->thread = std::thread(serve);
+        helper->thread = std::thread(std::move(serve));
     } catch (const std::system_error&) {
         return make_error(EAGAIN);
     }
-    const std::error_code error = started.get_future().get();
+    const std::error_code error = outcome.get();
     if (!error)
         helpers_.push_back(std::move(helper));
     return error;
