@@ -95,14 +95,14 @@ void server::accept() {
                 return;
             if (!error)
                 hand_over(std::move(socket), to);
-            if (error == asio::error::no_descriptors)
+            if (error && error != asio::error::connection_aborted)
                 accept_later();
             else
                 accept();
         });
 }
 
-// Nothing more can be opened: waits for a client to leave.
+// No descriptors, or no memory: waits for a client to leave.
 void server::accept_later() {
     retry_.emplace(context(), std::chrono::milliseconds(100));
     retry_->async_wait([this](const boost::system::error_code& error) {
