@@ -18,12 +18,13 @@ void asio_sleeper::sleep(int wake_fd, std::span<event_source* const> sources,
         timer_.async_wait([](const auto&) {});
     }
     context_.run_one();
-    if (timeout_ns >= 0)
-        timer_.cancel();
+    if (timeout_ns >= 0 && timer_.cancel() != 0)
+        context_.poll();     // runs its handler, which would be what the next sleep ends with
     take_readiness(wake_fd); // the env looks for itself
-    for (event_source* const source : sources)
-        if (take_readiness(source->fd()))
-            source->on_ready();
+    // on_ready() may unwatch: from the back.
+    for (std::size_t i = sources.size(); i-- > 0;)
+        if (take_readiness(sources[i]->fd()))
+            sources[i]->on_ready();
 }
 
 void asio_sleeper::arm(int fd) {
