@@ -91,6 +91,8 @@ std::string escaped(std::string_view path) {
 } // namespace
 
 result<listener> listener::at_path(asio::io_context& context, const std::string& path) {
+    if (path.empty())
+        return make_error(ENOENT); // bind(2) would choose a name that everybody can connect to
     const std::string whole = absolute(path);
     if (whole.size() >= sizeof(sockaddr_un::sun_path))
         return make_error(ENAMETOOLONG);

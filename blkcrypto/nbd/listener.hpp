@@ -17,7 +17,7 @@ using client_acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic:
 class listener {
   public:
     /// A socket file, mode 0600. The socket of a server that is dead is replaced. EADDRINUSE: somebody
-    /// listens there; EEXIST: there is something else; ENAMETOOLONG; errno of bind(2).
+    /// listens there; EEXIST: there is something else; ENAMETOOLONG; ENOENT for no path; errno of bind(2).
     static result<listener> at_path(boost::asio::io_context& context, const std::string& path);
 
     /// Host: 127.0.0.0/8, ::1 or localhost; port 0 takes a free one. EACCES: another address, or a name;
