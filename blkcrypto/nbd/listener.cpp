@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/nbd/listener.hpp"
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <filesystem>
@@ -68,7 +69,9 @@ class private_files {
 std::string absolute(const std::string& path) {
     std::error_code error;
     const auto whole = std::filesystem::absolute(path, error);
-    return error ? path : whole.lexically_normal().string();
+    // Behind a link it leads elsewhere than it seems to.
+    const bool goes_up = std::find(whole.begin(), whole.end(), "..") != whole.end();
+    return error ? path : (goes_up ? whole : whole.lexically_normal()).string();
 }
 
 /// The path as a URI's query takes it.
