@@ -8,9 +8,11 @@
 #include <chrono>
 #include <doctest/doctest.h>
 #include <memory>
+#include <poll.h>
 #include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 using namespace blkcrypto;
@@ -61,6 +63,26 @@ struct pipe_source final : event_source {
         REQUIRE(pipe(fds.data()) == 0);
         return fds;
     }
+};
+
+/// Notes what it is asked, and looks at the wake descriptor without waiting for it.
+struct noting_sleeper final : thread_sleeper {
+    void sleep(int wake_fd, std::span<event_source* const> watched, std::int64_t timeout) noexcept override {
+        ++sleeps;
+        sources.assign(watched.begin(), watched.end());
+        timeout_ns = timeout;
+        if (posted_late != nullptr)
+            env->post(*std::exchange(posted_late, nullptr));
+        pollfd wake{wake_fd, POLLIN, 0};
+        was_woken = poll(&wake, 1, 0) == 1;
+    }
+
+    thread_env* env = nullptr;
+    task* posted_late = nullptr; // by the next sleep
+    int sleeps = 0;
+    std::vector<event_source*> sources;
+    std::int64_t timeout_ns = 0;
+    bool was_woken = false;
 };
 
 std::uint64_t cpu_time_of_thread_ns() {
@@ -309,6 +331,60 @@ TEST_CASE("a sleeper whose posts race with its sleep goes on sleeping afterwards
     const std::uint64_t used_before = cpu_time_of_thread_ns();
     CHECK(sleeps_until(*env, [&] { return !order.empty(); }) <= 3);
     CHECK(cpu_time_of_thread_ns() - used_before < 25 * ms);
+}
+
+TEST_CASE("a sleeper in the env's place is told what to wake for") {
+    noting_sleeper sleeper;
+    const auto env = *thread_env::make(nullptr, &sleeper);
+    std::vector<int> order;
+    pipe_source source;
+    noting_timer soon(order, 1);
+    env->sleep();
+    CHECK(sleeper.sources.empty());
+    CHECK(sleeper.timeout_ns < 0);
+    REQUIRE_FALSE(env->watch(source));
+    env->arm(soon, env->now_ns() + 1'000 * ms);
+    env->sleep();
+    CHECK(sleeper.sources == std::vector<event_source*>{&source});
+    CHECK(sleeper.timeout_ns > 0);
+    CHECK(sleeper.timeout_ns <= 1'000'000'000);
+    env->cancel(soon);
+    env->arm(soon, env->now_ns() - 1);
+    env->sleep();
+    CHECK(sleeper.timeout_ns == 0);
+    env->unwatch(source);
+    env->sleep();
+    CHECK(sleeper.sources.empty());
+    CHECK(sleeper.sleeps == 4);
+}
+
+TEST_CASE("a sleeper in the env's place is not asked while something is posted or due") {
+    noting_sleeper sleeper;
+    const auto env = *thread_env::make(nullptr, &sleeper);
+    counting_task posted;
+    env->post(posted);
+    env->sleep();
+    CHECK(env->run_ready() == 1);
+    env->add_due(1);
+    env->sleep();
+    env->remove_due(1);
+    CHECK(sleeper.sleeps == 0);
+}
+
+TEST_CASE("a post that comes when the sleep has begun wakes the sleeper in the env's place, and only then") {
+    noting_sleeper sleeper;
+    const auto env = *thread_env::make(nullptr, &sleeper);
+    sleeper.env = env.get();
+    counting_task late;
+    for (int i = 1; i <= 10; ++i) {
+        sleeper.posted_late = &late;
+        env->sleep();
+        CHECK(sleeper.was_woken);
+        CHECK(env->run_ready() == 1);
+        env->sleep();
+        CHECK_FALSE(sleeper.was_woken);
+    }
+    CHECK(late.runs == 10);
 }
 
 TEST_CASE("posting and running allocates nothing") {
