@@ -54,6 +54,8 @@ class running_server {
     void post(std::function<void(nbd::server&)> act);
     /// Lets it stop, and does not wait for that.
     void begin_stop();
+    /// It stops by itself.
+    void expect_stop() noexcept { is_stopping_ = true; }
     bool has_ended();
     /// What run() has returned. Stops it.
     blk_status end();

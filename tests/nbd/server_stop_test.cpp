@@ -103,7 +103,7 @@ TEST_CASE("a stopped server ends what is in flight, and answers") {
 
 TEST_CASE("a stopped server waits for what is in flight though its client has gone") {
     late_device disk(disk_bytes);
-    running_server server(disk, {.patience = std::chrono::milliseconds(1)});
+    running_server server(disk);
     const auto data = random_bytes(512, test_seed());
     disk.hold_back();
     {
@@ -179,6 +179,7 @@ TEST_CASE("clients that come just when the server stops find an end") {
             boost::asio::post(s.context(), [&s] { s.stop(); });
             have_come.set_value();
         });
+        server.expect_stop();
         have_come.get_future().get();
         for (const auto& client : clients)
             CHECK(client->sees_end());
