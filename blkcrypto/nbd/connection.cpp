@@ -41,8 +41,7 @@ void connection::service() noexcept {
 bool connection::gets_on() noexcept {
     if (!transmission_)
         return negotiation_->consume() || end_negotiation();
-    const bool resumed = transmission_->resume();
-    return (negotiation_ && give_early_bytes()) || resumed;
+    return transmission_->resume();
 }
 
 void connection::drain() noexcept {
@@ -85,21 +84,17 @@ void connection::begin_transmission() noexcept {
     if (!made)
         return close();
     transmission_ = std::move(*made);
+    give_early_bytes();
+    negotiation_.reset();
 }
 
-// What has come behind the last option is the beginning of the first requests. They may be more than are
-// taken at once. True if any was taken.
-bool connection::give_early_bytes() noexcept {
+// What has come behind the last option is the beginning of the first requests.
+void connection::give_early_bytes() noexcept {
     const bytes_view early = bytes_view(negotiation_->input).first(negotiation_->received_bytes);
     const bytes_span space = transmission_->receive_space();
-    const std::size_t bytes = std::min(space.size(), early.size());
-    std::copy_n(early.begin(), bytes, space.begin());
-    transmission_->received(bytes);
-    std::copy(early.begin() + static_cast<std::ptrdiff_t>(bytes), early.end(), negotiation_->input.begin());
-    negotiation_->received_bytes -= bytes;
-    if (negotiation_->received_bytes == 0)
-        negotiation_.reset();
-    return bytes != 0;
+    assert(early.size() <= space.size()); // the memory of a handshake is smaller than a chunk
+    std::copy(early.begin(), early.end(), space.begin());
+    transmission_->received(early.size());
 }
 
 // --- Bytes ---
@@ -117,7 +112,7 @@ bytes_span connection::receive_space() noexcept {
 }
 
 void connection::receive() noexcept {
-    if (is_receiving_ || (transmission_ && negotiation_))
+    if (is_receiving_)
         return;
     const bytes_span space = receive_space();
     if (space.empty())
@@ -167,6 +162,8 @@ void connection::send() noexcept {
             sent(bytes);
         } else if (error == asio::error::would_block || error == asio::error::try_again) {
             waits_to_send_ = true;
+            if (transmission_ && !transmission_->takes_input() && timers_ == 0)
+                lose_patience_later(); // nothing but the client keeps the connection
             socket_.async_wait(client_socket::wait_write, in_memory(send_memory_, [this](const error_code&) {
                                    waits_to_send_ = false;
                                }));
@@ -183,7 +180,8 @@ void connection::lose_patience_later() noexcept {
     timer_.expires_after(patience_);
     timer_.async_wait([this](const error_code& error) {
         --timers_;
-        if (!error)
+        // The client may have got on in the moment that the time was over.
+        if (!error && (!transmission_ || !transmission_->takes_input()))
             lost();
     });
 }

@@ -52,7 +52,7 @@ class connection {
     bool gets_on() noexcept;
     bool end_negotiation() noexcept;
     void begin_transmission() noexcept;
-    bool give_early_bytes() noexcept;
+    void give_early_bytes() noexcept;
     bytes_span receive_space() noexcept;
     void receive() noexcept;
     void received(std::size_t bytes) noexcept;
@@ -80,7 +80,7 @@ class connection {
     command_counters& counters_;
     const std::chrono::milliseconds patience_;
 
-    std::optional<negotiation> negotiation_;     // until all that it has received is used
+    std::optional<negotiation> negotiation_;     // until the handshake is done
     std::unique_ptr<transmission> transmission_; // once the handshake is done
     send_list output_;
     handler_memory receive_memory_;
