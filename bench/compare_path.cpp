@@ -14,41 +14,38 @@ namespace {
 // Blocks are whole data units; a device's are no larger than this.
 constexpr std::uint32_t block_bytes_max = 4096;
 
-template <typename T>
-T take(result<T> made, std::string_view what) {
-    if (made.has_error())
-        throw cli::file_error(cli::exit_failed, what, made.error().value());
-    return std::move(*made);
-}
-
 } // namespace
 
 std::unique_ptr<compare_path> compare_path::open(const compare_subject& subject, const stack_options& options,
                                                  const block_layout& layout, env& e) {
     std::unique_ptr<compare_path> path(new compare_path(subject, layout, e));
     const std::uint32_t unit_bytes = layout.stripes->unit_size().bytes();
-    path->file_ = take(make_image_device({.path = subject.image,
-                                          .logical_block_size_bytes = std::min(unit_bytes, block_bytes_max),
-                                          .io = options.image_io}),
-                       subject.image);
+    path->file_ =
+        cli::take(make_image_device({.path = subject.image,
+                                     .logical_block_size_bytes = std::min(unit_bytes, block_bytes_max),
+                                     .io = options.image_io}),
+                  subject.image, cli::exit_failed);
     if (subject.kind == path_kind::inline_engine) {
-        path->engine_pool_ = take(worker_pool::make(options.engine_threads, "engine"), "engine threads");
-        path->inline_device_ = take(make_inline_crypto_device(*path->file_, options.engine, e,
-                                                              {*path->engine_pool_, options.engine_threads}),
-                                    "inline crypto device");
+        path->engine_pool_ = cli::take(worker_pool::make(options.engine_threads, "engine"), "engine threads",
+                                       cli::exit_failed);
+        path->inline_device_ =
+            cli::take(make_inline_crypto_device(*path->file_, options.engine, e,
+                                                {*path->engine_pool_, options.engine_threads}),
+                      "inline crypto device", cli::exit_failed);
     }
     if (subject.kind == path_kind::fallback) {
         fallback_options fallback;
         if (options.decrypt_workers != 0) {
-            path->decrypt_pool_ =
-                take(worker_pool::make(options.decrypt_workers, "decrypt"), "decrypt workers");
+            path->decrypt_pool_ = cli::take(worker_pool::make(options.decrypt_workers, "decrypt"),
+                                            "decrypt workers", cli::exit_failed);
             fallback.decrypt_executor = path->decrypt_pool_.get();
             fallback.decrypt_workers = options.decrypt_workers;
         }
-        auto tfms =
-            take(make_keyslot_tfms(e, kernel_7_0.fallback_keyslots, options.lanes + options.decrypt_workers),
-                 "fallback");
-        path->fallback_ = take(crypto_fallback::make(e, std::move(tfms), fallback), "fallback");
+        auto tfms = cli::take(
+            make_keyslot_tfms(e, kernel_7_0.fallback_keyslots, options.lanes + options.decrypt_workers),
+            "fallback", cli::exit_failed);
+        path->fallback_ =
+            cli::take(crypto_fallback::make(e, std::move(tfms), fallback), "fallback", cli::exit_failed);
     }
     path->start_using_keys();
     return path;

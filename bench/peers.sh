@@ -53,11 +53,6 @@ at_exit() {
 
 # --- what is to be measured ---
 
-# Before the directory is changed.
-absolute() {
-    if [[ $1 == /* ]]; then echo "$1"; else echo "$PWD/$1"; fi
-}
-
 parse_arguments() {
     while [[ $# -gt 0 ]]; do
         case $1 in

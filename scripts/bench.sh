@@ -64,11 +64,6 @@ print_markdown() {
         die "$1: not a run of bench.sh"
 }
 
-# Before the directory is changed.
-absolute() {
-    if [[ $1 == /* ]]; then echo "$1"; else echo "$PWD/$1"; fi
-}
-
 parse_arguments() {
     while [[ $# -gt 0 ]]; do
         case $1 in

@@ -3,6 +3,7 @@
 # What the scripts beside this one have in common; each sources it first. An end of a script, however it comes, is the
 # end of everything that it started with run().
 #
+#   absolute FILE      its name in any directory
 #   die MESSAGE        says it and ends the script with status 2
 #   run COMMAND...     runs it in a process group of its own; afterwards nothing of that group is left
 #   at_exit            a function for the script to define anew: what is to be done last, once nothing runs any more
@@ -11,6 +12,10 @@
 # shellcheck disable=SC2034 # for the scripts: the checkout
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 child=
+
+absolute() {
+    if [[ $1 == /* ]]; then echo "$1"; else echo "$PWD/$1"; fi
+}
 
 die() {
     echo "${0##*/}: $1" >&2

@@ -22,13 +22,6 @@ using cli::exit_unusable;
 // Reads that are made one after the other: what waits to be sent should still be in the processor's cache.
 constexpr std::uint64_t cached_bytes = 1 << 20;
 
-template <typename T>
-T take(result<T> made, std::string_view what) {
-    if (made.has_error())
-        throw cli::file_error(exit_unusable, what, made.error().value());
-    return std::move(*made);
-}
-
 } // namespace
 
 // The filesystem's word for what has been written, in whole sectors: a hole is cut, data is not.
@@ -61,9 +54,9 @@ class attached_disk::file_holes final : public nbd::allocation_map {
 std::unique_ptr<attached_disk> attached_disk::open(const disk_options& options, cli::image_lock&& lock,
                                                    secret&& key) {
     std::unique_ptr<attached_disk> disk(new attached_disk(options, std::move(lock)));
-    disk->env_ = take(thread_env::make(), "event loop");
+    disk->env_ = cli::take(thread_env::make(), "event loop");
     disk->file_ =
-        take(make_image_device({.path = options.image, .read_only = options.read_only}), options.image);
+        cli::take(make_image_device({.path = options.image, .read_only = options.read_only}), options.image);
     disk->lock_.check_still_at(options.image);
     disk->check_size();
     if (!options.crypto) {
@@ -99,23 +92,23 @@ void attached_disk::check_size() const {
 }
 
 void attached_disk::put_engine() {
-    workers_ = take(worker_pool::make(1, "engine"), "engine thread");
-    engine_ = take(make_inline_crypto_device(*file_, *options_.crypto->engine, *env_, {*workers_, 1}),
-                   options_.crypto->engine->name);
+    workers_ = cli::take(worker_pool::make(1, "engine"), "engine thread");
+    engine_ = cli::take(make_inline_crypto_device(*file_, *options_.crypto->engine, *env_, {*workers_, 1}),
+                        options_.crypto->engine->name);
 }
 
 void attached_disk::put_fallback() {
     fallback_options options;
     const unsigned decrypt_workers = options_.crypto->decrypt_workers;
     if (decrypt_workers != 0) {
-        workers_ = take(worker_pool::make(decrypt_workers, "decrypt"), "decrypt workers");
+        workers_ = cli::take(worker_pool::make(decrypt_workers, "decrypt"), "decrypt workers");
         options.decrypt_executor = workers_.get();
         options.decrypt_workers = decrypt_workers;
     }
     auto tfms =
-        take(make_keyslot_tfms(*env_, kernel_7_0.fallback_keyslots, options_.threads + decrypt_workers),
-             "fallback");
-    fallback_ = take(crypto_fallback::make(*env_, std::move(tfms), options), "fallback");
+        cli::take(make_keyslot_tfms(*env_, kernel_7_0.fallback_keyslots, options_.threads + decrypt_workers),
+                  "fallback");
+    fallback_ = cli::take(crypto_fallback::make(*env_, std::move(tfms), options), "fallback");
 }
 
 // What the last unit needs.
@@ -130,8 +123,8 @@ std::uint8_t attached_disk::dun_bytes() const {
 
 void attached_disk::start_key(secret&& key) {
     const crypto_config config{options_.crypto->mode->mode, options_.crypto->unit_size, dun_bytes()};
-    cut_units_ = take(make_range_lock_device(crypting_device(), fallback_.get(), *env_), "range locks");
-    auto made = take(crypto_key::make(key.bytes(), config), "key");
+    cut_units_ = cli::take(make_range_lock_device(crypting_device(), fallback_.get(), *env_), "range locks");
+    auto made = cli::take(crypto_key::make(key.bytes(), config), "key");
     // Starting to use what nobody supports would add a line of its own.
     const bool is_supported = config_supported(*cut_units_, nullptr, config);
     const std::error_code error =

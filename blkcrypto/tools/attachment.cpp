@@ -17,14 +17,6 @@ using cli::exit_unusable;
 using cli::image_lock;
 using cli::image_use;
 
-// No room and a broken medium are no fault of the command line.
-[[noreturn]] void fail_to_make(const std::string& path, std::error_code error) {
-    if (error == make_error(EEXIST))
-        throw cli::program_error(exit_failed, path, "there already; --overwrite replaces it", EEXIST);
-    const bool is_medium = error == make_error(ENOSPC) || error == make_error(EIO);
-    throw cli::file_error(is_medium ? exit_failed : exit_unusable, path, error.value());
-}
-
 secret read_key(const attach_options& options) {
     return options.disk.crypto ? options.key_file.read(*options.disk.crypto->mode) : secret();
 }
@@ -84,18 +76,18 @@ image_lock attachment::make_image() {
     new_image_.emplace(image);
     const bool is_there = new_image_->is_target_there();
     if (is_there && !options_.overwrite)
-        fail_to_make(image, make_error(EEXIST));
+        cli::fail_to_make(image, make_error(EEXIST));
     std::optional<image_lock> old;
     if (is_there)
         old.emplace(image_lock::take(image, image_use::write));
     if (const std::error_code error = create_image(new_image_->path(), *options_.new_size, false))
-        fail_to_make(image, error);
+        cli::fail_to_make(image, error);
     new_image_->is_made();
     image_lock lock = image_lock::take(new_image_->path(), image_use::write);
     if (old)
         old->check_still_at(image);
     if (const std::error_code error = new_image_->put_in_place(options_.overwrite))
-        fail_to_make(image, error);
+        cli::fail_to_make(image, error);
     return lock;
 }
 

@@ -20,14 +20,6 @@ std::string chosen_path(const attach_options& options) {
     return options.key_check.empty() ? default_key_check_path(options.disk.image) : options.key_check;
 }
 
-[[noreturn]] void fail_to_make(const std::string& path, std::error_code error) {
-    if (error == make_error(EEXIST))
-        throw cli::program_error(cli::exit_failed, path, "there already; --overwrite replaces it", EEXIST);
-    throw cli::file_error(error == make_error(ENOSPC) || error == make_error(EIO) ? cli::exit_failed
-                                                                                  : cli::exit_unusable,
-                          path, error.value());
-}
-
 } // namespace
 
 std::string default_key_check_path(const std::string& image) {
@@ -66,13 +58,13 @@ bool image_key_check::may_replace() const {
 void image_key_check::make(bytes_view key) {
     new_file_.emplace(path_);
     if (new_file_->is_target_there() && !may_replace())
-        fail_to_make(path_, make_error(EEXIST));
+        cli::fail_to_make(path_, make_error(EEXIST));
     const std::string text = to_text(make_key_check(*options_.disk.crypto, key));
     if (const std::error_code error = write_key_check_file(new_file_->path(), text))
-        fail_to_make(path_, error);
+        cli::fail_to_make(path_, error);
     new_file_->is_made();
     if (const std::error_code error = new_file_->put_in_place(may_replace()))
-        fail_to_make(path_, error);
+        cli::fail_to_make(path_, error);
     outcome_ = "verified";
 }
 

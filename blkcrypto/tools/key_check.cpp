@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/tools/key_check.hpp"
 
+#include "blkcrypto/tools/cli/hex.hpp"
 #include "blkcrypto/tools/cli/json_output.hpp"
 #include "blkcrypto/tools/cli/number.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
@@ -97,13 +98,6 @@ void fill_random(bytes_span bytes) {
 }
 
 // --- The text ---
-
-std::string to_hex(bytes_view bytes) {
-    std::string text;
-    for (const std::byte byte : bytes)
-        text += fmt::format("{:02x}", static_cast<unsigned>(byte));
-    return text;
-}
 
 // The fields of a file, each of which has to be there.
 class check_fields {
@@ -212,8 +206,8 @@ std::string to_text(const key_check& check) {
     document["mode"] = check.mode;
     document["data_unit_size"] = check.unit_bytes;
     document["dun_offset"] = cli::to_json(check.dun_offset);
-    document["salt"] = to_hex(check.salt);
-    document["digest"] = to_hex(check.digest);
+    document["salt"] = cli::to_hex(check.salt);
+    document["digest"] = cli::to_hex(check.digest);
     return document.dump(2) + '\n';
 }
 

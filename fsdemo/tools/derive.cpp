@@ -2,12 +2,12 @@
 // fsdemo derive: what fscrypt derives from a master key, in hexadecimal: the identifier of the key, the key
 // of an extent. No image is involved. For checking what is on one with other programs.
 
+#include "blkcrypto/tools/cli/hex.hpp"
 #include "blkcrypto/tools/cli/key_file.hpp"
 #include "blkcrypto/tools/cli/number.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 #include "fsdemo/key_derivation.hpp"
 #include "fsdemo/policy.hpp"
-#include "fsdemo/tools/hex.hpp"
 #include "fsdemo/tools/verbs.hpp"
 
 #include <algorithm>
@@ -97,7 +97,7 @@ std::vector<std::byte> derive_verb::info_for(hkdf_context context) const {
     if (!nonce_.empty() && !info_.empty())
         throw cli::unusable("--nonce", "not together with --info");
     if (!info_.empty())
-        return parse_hex("--info", info_);
+        return cli::parse_hex("--info", info_);
     if (nonce_.empty() && takes_nonce(context))
         throw cli::unusable("--nonce", "this context needs one, or --info");
     if (nonce_.empty())
@@ -105,7 +105,7 @@ std::vector<std::byte> derive_verb::info_for(hkdf_context context) const {
     if (!takes_nonce(context))
         throw cli::unusable("--nonce", "this context takes none");
     std::vector<std::byte> nonce(sizeof(crypto_nonce));
-    parse_hex_into("--nonce", nonce_, nonce);
+    cli::parse_hex_into("--nonce", nonce_, nonce);
     return nonce;
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // fsdemo df: how much of the image is used.
 
+#include "blkcrypto/tools/cli/hex.hpp"
 #include "blkcrypto/tools/cli/json_output.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
-#include "fsdemo/tools/hex.hpp"
 #include "fsdemo/tools/mounted_image.hpp"
 #include "fsdemo/tools/verbs.hpp"
 
@@ -32,9 +32,9 @@ class df_verb final : public cli::verb {
                        "used", "free", "use", "filesystem", space.blocks << block_bits, used << block_bits,
                        space.free_blocks << block_bits,
                        100 * static_cast<double>(used) / static_cast<double>(space.blocks),
-                       to_hex(super.uuid));
+                       cli::to_hex(super.uuid));
         auto document = cli::make_document("fsdemo.df", 1);
-        document["fs_uuid"] = to_hex(super.uuid);
+        document["fs_uuid"] = cli::to_hex(super.uuid);
         document["generation"] = super.generation;
         document["block_size"] = block_bytes;
         document["size"] = space.blocks << block_bits;

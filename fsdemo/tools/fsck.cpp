@@ -5,10 +5,10 @@
 
 #include "blkcrypto/base/thread_env.hpp"
 #include "blkcrypto/dev/image_device.hpp"
+#include "blkcrypto/tools/cli/hex.hpp"
 #include "blkcrypto/tools/cli/json_output.hpp"
 #include "blkcrypto/tools/cli/printable.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
-#include "fsdemo/tools/hex.hpp"
 #include "fsdemo/tools/image_stack.hpp"
 #include "fsdemo/tools/verbs.hpp"
 
@@ -118,7 +118,7 @@ json to_json(const fsck_report& report) {
     json document = cli::make_document("fsdemo.fsck", 1);
     document["clean"] = report.is_clean();
     document["incomplete"] = report.is_incomplete;
-    document["fs_uuid"] = to_hex(report.super.uuid);
+    document["fs_uuid"] = cli::to_hex(report.super.uuid);
     document["generation"] = report.super.generation;
     document["blocks"] = report.super.blocks;
     for (const superblock_state state : report.superblocks)

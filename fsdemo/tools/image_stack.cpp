@@ -14,13 +14,6 @@ namespace {
 
 using cli::exit_unusable;
 
-template <typename T>
-T take(result<T> made, std::string_view what) {
-    if (made.has_error())
-        throw cli::file_error(exit_unusable, what, made.error().value());
-    return std::move(*made);
-}
-
 } // namespace
 
 void check_not_image(std::string_view option, const std::string& path, const std::string& image) {
@@ -53,9 +46,9 @@ std::unique_ptr<image_stack> image_stack::open(const std::string& image, image_l
     const bool is_inline = cli::parse_choice("--path", options.path, paths) == 1;
     const engine_profile& profile = cli::parse_engine("--engine", options.engine);
     std::unique_ptr<image_stack> stack(new image_stack(image, std::move(lock)));
-    stack->env_ = take(thread_env::make(), "event loop");
-    stack->metadata_env_ = take(thread_env::make(), "event loop");
-    stack->file_ = take(make_image_device({.path = image, .read_only = use == image_use::read}), image);
+    stack->env_ = cli::take(thread_env::make(), "event loop");
+    stack->metadata_env_ = cli::take(thread_env::make(), "event loop");
+    stack->file_ = cli::take(make_image_device({.path = image, .read_only = use == image_use::read}), image);
     stack->lock_.check_still_at(image);
     if (is_inline)
         stack->put_engine(profile);
@@ -66,14 +59,14 @@ std::unique_ptr<image_stack> image_stack::open(const std::string& image, image_l
 
 void image_stack::put_engine(const engine_profile& profile) {
     engine_name_ = profile.name;
-    engine_pool_ = take(worker_pool::make(1, "engine"), "engine thread");
+    engine_pool_ = cli::take(worker_pool::make(1, "engine"), "engine thread");
     inline_device_ =
-        take(make_inline_crypto_device(*file_, profile, *env_, {*engine_pool_, 1}), crypted_by());
+        cli::take(make_inline_crypto_device(*file_, profile, *env_, {*engine_pool_, 1}), crypted_by());
 }
 
 void image_stack::put_fallback() {
-    auto tfms = take(make_keyslot_tfms(*env_, kernel_7_0.fallback_keyslots, 1), crypted_by());
-    fallback_ = take(crypto_fallback::make(*env_, std::move(tfms), {}), crypted_by());
+    auto tfms = cli::take(make_keyslot_tfms(*env_, kernel_7_0.fallback_keyslots, 1), crypted_by());
+    fallback_ = cli::take(crypto_fallback::make(*env_, std::move(tfms), {}), crypted_by());
 }
 
 std::string image_stack::crypted_by() const {

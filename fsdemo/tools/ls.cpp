@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // fsdemo ls: names, without any key.
 
+#include "blkcrypto/tools/cli/hex.hpp"
 #include "blkcrypto/tools/cli/json_output.hpp"
 #include "blkcrypto/tools/cli/printable.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
-#include "fsdemo/tools/hex.hpp"
 #include "fsdemo/tools/mounted_image.hpp"
 #include "fsdemo/tools/verbs.hpp"
 
@@ -48,7 +48,7 @@ nlohmann::ordered_json to_json(const row& r) {
         {"contents_mode", nullptr}, {"master_key_identifier", nullptr}};
     if (policy != nullptr) {
         object["contents_mode"] = r.mode();
-        object["master_key_identifier"] = to_hex(policy->master_key_identifier);
+        object["master_key_identifier"] = cli::to_hex(policy->master_key_identifier);
     }
     return object;
 }

@@ -2,10 +2,10 @@
 // fsdemo mkfs: makes the image, of zeros, and an empty filesystem on it. It gets its name when it is
 // complete: until then an old image of that name is there and whole.
 
+#include "blkcrypto/tools/cli/hex.hpp"
 #include "blkcrypto/tools/cli/number.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 #include "fsdemo/demo_fs.hpp"
-#include "fsdemo/tools/hex.hpp"
 #include "fsdemo/tools/image_stack.hpp"
 #include "fsdemo/tools/verbs.hpp"
 
@@ -140,7 +140,7 @@ int mkfs_verb::run() {
         throw cli::unusable("--size", "an image has 256k to 1t", EINVAL);
     filesystem_uuid uuid{};
     if (!uuid_.empty())
-        parse_hex_into("--uuid", uuid_, uuid);
+        cli::parse_hex_into("--uuid", uuid_, uuid);
     check_regular(image_);
     const bool replaces = is_there(image_);
     if (replaces && !overwrite_)

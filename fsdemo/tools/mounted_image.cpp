@@ -2,8 +2,8 @@
 #include "fsdemo/tools/mounted_image.hpp"
 
 #include "blkcrypto/cipher/skcipher.hpp"
+#include "blkcrypto/tools/cli/hex.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
-#include "fsdemo/tools/hex.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -191,7 +191,7 @@ void mounted_image::check_usable(const image_path& path, const encryption_policy
 // --- what the user is told ---
 
 void mounted_image::fail_without_key(const image_path& path, const encryption_policy& policy) {
-    std::string why = fmt::format("needs the master key {}", to_hex(policy.master_key_identifier));
+    std::string why = fmt::format("needs the master key {}", cli::to_hex(policy.master_key_identifier));
     if (keys_.size() == 1)
         why += ", which the key file does not have";
     else if (!keys_.empty())

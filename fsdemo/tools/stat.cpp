@@ -2,10 +2,10 @@
 // fsdemo stat: what is known of a file or directory without any key. The JSON is enough to decrypt a file
 // with another program: where each extent is, which key it has, which data unit number comes first.
 
+#include "blkcrypto/tools/cli/hex.hpp"
 #include "blkcrypto/tools/cli/json_output.hpp"
 #include "blkcrypto/tools/cli/printable.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
-#include "fsdemo/tools/hex.hpp"
 #include "fsdemo/tools/mounted_image.hpp"
 #include "fsdemo/tools/verbs.hpp"
 
@@ -56,7 +56,7 @@ nlohmann::ordered_json policy_json(const encryption_policy* policy) {
             {"filenames_mode", name_of(policy->filenames_mode)},
             {"flags", policy->flags},
             {"log2_data_unit_size", policy->log2_data_unit_size},
-            {"master_key_identifier", to_hex(policy->master_key_identifier)}};
+            {"master_key_identifier", cli::to_hex(policy->master_key_identifier)}};
 }
 
 nlohmann::ordered_json extent_json(const facts& of, const extent_row& row) {
@@ -70,9 +70,9 @@ nlohmann::ordered_json extent_json(const facts& of, const extent_row& row) {
                                   {"master_key_identifier", nullptr},
                                   {"references", row.references}};
     if (row.context) {
-        object["nonce"] = to_hex(row.context->nonce);
+        object["nonce"] = cli::to_hex(row.context->nonce);
         object["mode"] = name_of(row.context->mode);
-        object["master_key_identifier"] = to_hex(row.context->master_key_identifier);
+        object["master_key_identifier"] = cli::to_hex(row.context->master_key_identifier);
     }
     return object;
 }
@@ -82,7 +82,7 @@ nlohmann::ordered_json to_json(const facts& of) {
     document["inode"] = of.status.inode;
     document["kind"] = of.is_directory() ? "directory" : "file";
     document["size"] = of.status.item.size_bytes;
-    document["fs_uuid"] = to_hex(of.uuid);
+    document["fs_uuid"] = cli::to_hex(of.uuid);
     document["policy"] = policy_json(of.status.item.policy());
     document["extents"] = nlohmann::ordered_json::array();
     for (const extent_row& row : of.extents)
@@ -102,7 +102,7 @@ void print(const facts& of) {
     else
         fmt::print("contents {} in units of {} bytes (names: {}, not encrypted here)\nmaster key {}\n",
                    name_of(policy->contents_mode), of.unit_size.bytes(), name_of(policy->filenames_mode),
-                   to_hex(policy->master_key_identifier));
+                   cli::to_hex(policy->master_key_identifier));
     if (of.extents.empty())
         return;
     fmt::print("{:>14} {:>14} {:>12} {:>5} {:>10}  {}\n", "in the file", "on the image", "length", "refs",
@@ -110,7 +110,7 @@ void print(const facts& of) {
     for (const extent_row& row : of.extents)
         fmt::print("{:>14} {:>14} {:>12} {:>5} {:>10}  {}\n", row.file_offset_bytes,
                    row.physical_offset_bytes, row.length_bytes, row.references, of.first_dun(row),
-                   row.context ? to_hex(row.context->nonce) : "-");
+                   row.context ? cli::to_hex(row.context->nonce) : "-");
 }
 
 class stat_verb final : public cli::verb {

@@ -32,4 +32,11 @@ program_error file_error(int exit_code, std::string_view path, int errno_value) 
     return {exit_code, path, std::generic_category().message(errno_value), errno_value};
 }
 
+void fail_to_make(std::string_view path, std::error_code error) {
+    if (error == make_error(EEXIST))
+        throw program_error(exit_failed, path, "there already; --overwrite replaces it", EEXIST);
+    const bool is_medium = error == make_error(ENOSPC) || error == make_error(EIO);
+    throw file_error(is_medium ? exit_failed : exit_unusable, path, error.value());
+}
+
 } // namespace blkcrypto::cli

@@ -4,9 +4,12 @@
 // line that ends up on stderr, `program: what: why (errno name)`. Thrown anywhere in a verb, caught by
 // run_program(). Only programs use it; the layers below return results.
 
+#include "blkcrypto/base/result.hpp"
+
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace blkcrypto::cli {
 
@@ -34,5 +37,17 @@ program_error unusable(std::string_view what, std::string_view why, int errno_va
 
 /// A file operation failed; why is the text of `errno_value`.
 program_error file_error(int exit_code, std::string_view path, int errno_value);
+
+/// What was made, or file_error() of why it was not.
+template <typename T>
+T take(result<T> made, std::string_view what, int exit_code = exit_unusable) {
+    if (made.has_error())
+        throw file_error(exit_code, what, made.error().value());
+    return std::move(*made);
+}
+
+/// A file that is to be made new could not be: exit code 2, but 1 where nothing is wrong with what was asked
+/// for - there is one already (EEXIST), no room, a broken medium.
+[[noreturn]] void fail_to_make(std::string_view path, std::error_code error);
 
 } // namespace blkcrypto::cli

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Text of what a filesystem names by bytes: identifiers, nonces and UUIDs as lower-case hexadecimal without
+// Text of what is named by bytes: identifiers, nonces, UUIDs, digests, as lower-case hexadecimal without
 // dashes.
 
 #include "blkcrypto/base/bytes.hpp"
@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace blkcrypto::fsdemo::tools {
+namespace blkcrypto::cli {
 
 std::string to_hex(bytes_view bytes);
 
@@ -19,4 +19,4 @@ std::vector<std::byte> parse_hex(std::string_view option, std::string_view text)
 /// parse_hex() into exactly as many bytes as there is room for.
 void parse_hex_into(std::string_view option, std::string_view text, bytes_span into);
 
-} // namespace blkcrypto::fsdemo::tools
+} // namespace blkcrypto::cli
