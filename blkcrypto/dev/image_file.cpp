@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <limits>
+#include <linux/fs.h>
 #include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -84,6 +86,12 @@ int replace_contents(const std::string& path, byte_count size) {
     return error != 0 ? error : allocate(file.get(), size);
 }
 
+// Some kernels open it for writing all the same, and fail the writes.
+bool is_read_only_device(int fd) {
+    int is_read_only = 0;
+    return ioctl(fd, BLKROGET, &is_read_only) == 0 && is_read_only != 0;
+}
+
 } // namespace
 
 file_descriptor::~file_descriptor() {
@@ -101,6 +109,8 @@ result<image_file> image_file::open(const std::string& path, bool read_only, dir
     file.buffered = file_descriptor(::open(path.c_str(), flags));
     if (!file.buffered)
         return make_error(errno);
+    if (!read_only && is_read_only_device(file.buffered.get()))
+        return make_error(EROFS);
     const off_t end = lseek(file.buffered.get(), 0, SEEK_END); // block devices have no st_size
     if (end < 0)
         return make_error(errno);

@@ -14,6 +14,8 @@
 
 namespace blkcrypto::nbd {
 
+/// Descriptors are known by their number: a source that goes away is not followed by another with the same
+/// one.
 class asio_sleeper final : public thread_sleeper {
   public:
     /// `context` runs in nobody else.

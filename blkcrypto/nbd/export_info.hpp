@@ -6,6 +6,7 @@
 #include "blkcrypto/block/block_device.hpp"
 #include "blkcrypto/nbd/wire.hpp"
 
+#include <atomic>
 #include <string>
 
 namespace blkcrypto::nbd {
@@ -55,6 +56,9 @@ struct served_disk {
     /// What a connection reads before it has sent what was read: more is only of use where reads are waited
     /// for together. One larger read is always allowed.
     std::uint64_t read_ahead_bytes = UINT64_MAX;
+    /// A flush failed. The kernel says so once, to whoever flushes next, and forgets what it could not write;
+    /// all who flush later, through whichever connection, are to know too.
+    mutable std::atomic<bool> has_lost_writes{false};
 
     std::uint32_t unit_bytes() const noexcept {
         return key == nullptr ? sector_size_bytes : key->config().unit_size.bytes();

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blkcrypto/nbd/listener.hpp"
 
+#include "blkcrypto/dev/image_file.hpp"
+
 #include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <fcntl.h>
 #include <filesystem>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 namespace blkcrypto::nbd {
@@ -18,13 +22,32 @@ std::error_code to_std(const error_code& error) {
     return make_error(error.value());
 }
 
-/// Nobody answers at the socket file any more.
+/// Nobody answers at the socket file any more. One that is too busy to answer is not dead: no waiting.
 bool is_dead(asio::io_context& context, const asio::local::stream_protocol::endpoint& at) {
     asio::local::stream_protocol::socket probe(context);
     error_code error;
-    probe.connect(at, error);
+    probe.open(asio::local::stream_protocol(), error);
+    if (!error)
+        probe.non_blocking(true, error);
+    if (!error)
+        probe.connect(at, error);
     return error == asio::error::connection_refused;
 }
+
+/// A socket that is bound and not yet listened at refuses connections as a dead one does. Whoever makes one
+/// holds the directory, so that nobody takes it for dead meanwhile, and no two find the same one dead.
+class held_directory {
+  public:
+    explicit held_directory(const std::string& of_path)
+        : fd_(::open(std::filesystem::path(of_path).parent_path().c_str(),
+                     O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+        if (fd_)
+            flock(fd_.get(), LOCK_EX);
+    }
+
+  private:
+    const file_descriptor fd_; // none where the directory may not be read: then it is a matter of luck
+};
 
 /// What stands in the way of a new socket file.
 std::error_code clear_way(asio::io_context& context, const std::string& path,
@@ -100,6 +123,7 @@ result<listener> listener::at_path(asio::io_context& context, const std::string&
     if (whole.size() >= sizeof(sockaddr_un::sun_path))
         return make_error(ENAMETOOLONG);
     const asio::local::stream_protocol::endpoint at(whole);
+    const held_directory held(whole);
     if (const std::error_code error = clear_way(context, whole, at))
         return error;
     const private_files for_owner;

@@ -38,6 +38,7 @@ result<std::unique_ptr<server>> server::make(const served_disk& disk, const serv
         if (!main)
             return main.error();
         made->main_ = std::move(*main);
+        made->helpers_.reserve(options.threads); // nothing may fail once a thread runs
         for (unsigned i = 1; i < options.threads; ++i)
             if (const std::error_code error = made->start_thread(disk))
                 return error;

@@ -30,10 +30,14 @@ result<std::unique_ptr<server_thread>> server_thread::make(const served_disk& di
                                                            std::chrono::milliseconds patience,
                                                            std::atomic<std::size_t>& clients) {
     return or_no_memory([&]() -> result<std::unique_ptr<server_thread>> {
-        std::unique_ptr<server_thread> made(new server_thread(disk, patience, clients));
-        if (const std::error_code error = made->set_up())
-            return error;
-        return made;
+        try {
+            std::unique_ptr<server_thread> made(new server_thread(disk, patience, clients));
+            if (const std::error_code error = made->set_up())
+                return error;
+            return made;
+        } catch (const boost::system::system_error& failure) { // an event loop takes descriptors
+            return make_error(failure.code().value());
+        }
     });
 }
 

@@ -243,6 +243,7 @@ void transmission::took_payload(std::uint32_t bytes) noexcept {
         return;
     request& r = *std::exchange(arriving_, nullptr);
     r.is_arriving = false;
+    r.begin_ns = queue_.environment().now_ns(); // the client's own time is not counted
     if (r.has_ended())
         end(r);
 }
@@ -291,6 +292,7 @@ std::uint32_t transmission::describe_extents(request& r, std::byte* into, std::s
         const allocation_extent extent =
             disk_.holes == nullptr ? allocation_extent{left} : disk_.holes->extent_at(r.offset_bytes);
         const std::uint64_t length = std::min(extent.length_bytes, left);
+        assert(length != 0);
         store_big(at, static_cast<std::uint32_t>(length));
         store_big(at + sizeof(std::uint32_t), extent.is_hole ? extent_flag::hole | extent_flag::zero : 0);
         r.offset_bytes += length;
@@ -354,11 +356,15 @@ void transmission::submit(piece& p, std::uint32_t bytes) noexcept {
 
 void transmission::piece_ended(piece& p, blk_status outcome) noexcept {
     request& r = *p.owner;
-    if (outcome != blk_status::ok) {
+    // A trim is a hint, and where no holes can be made it is heard and not followed.
+    const bool is_ignored = p.io.op == bio_op::discard && outcome == blk_status::notsupp;
+    if (outcome != blk_status::ok && !is_ignored) {
         r.error = r.error == 0 ? to_nbd_error(outcome) : r.error;
         // A write that was refused for want of space has taken nothing else with it.
-        if (p.io.is_flush() || (p.io.fua && outcome != blk_status::nospc))
+        if (p.io.is_flush() || (p.io.fua && outcome != blk_status::nospc)) {
             ++counters_.flush_failures;
+            disk_.has_lost_writes = true;
+        }
     }
     if (r.header.type == command::read || r.header.type == command::write || !goes_on(p))
         ended(p);
@@ -406,6 +412,9 @@ void transmission::put(piece& p) noexcept {
 // --- Output ---
 
 void transmission::end(request& r) noexcept {
+    const bool is_to_be_stable = r.header.type == command::flush || (r.header.flags & command_flag::fua) != 0;
+    if (r.error == 0 && is_to_be_stable && r.header.type != command::read && disk_.has_lost_writes)
+        r.error = to_nbd_error(blk_status::ioerr);
     count(r);
     if (r.error != 0)
         put_data(r);

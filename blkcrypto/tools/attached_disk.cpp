@@ -34,8 +34,10 @@ class attached_disk::file_holes final : public nbd::allocation_map {
         const std::uint64_t data = seek(offset_bytes, SEEK_DATA) & ~std::uint64_t{sector_size_bytes - 1};
         if (data > offset_bytes)
             return {data - offset_bytes, true};
-        const std::uint64_t hole = seek(offset_bytes, SEEK_HOLE) + sector_size_bytes - 1;
-        return {(hole & ~std::uint64_t{sector_size_bytes - 1}) - offset_bytes, false};
+        // A hole that was punched here since is told the next time.
+        const std::uint64_t hole = std::max(seek(offset_bytes, SEEK_HOLE), offset_bytes + 1);
+        const std::uint64_t end = (hole + sector_size_bytes - 1) & ~std::uint64_t{sector_size_bytes - 1};
+        return {end - offset_bytes, false};
     }
 
   private:
@@ -52,7 +54,7 @@ class attached_disk::file_holes final : public nbd::allocation_map {
 };
 
 std::unique_ptr<attached_disk> attached_disk::open(const disk_options& options, cli::image_lock&& lock,
-                                                   secret&& key) {
+                                                   secret key) {
     std::unique_ptr<attached_disk> disk(new attached_disk(options, std::move(lock)));
     disk->env_ = cli::take(thread_env::make(), "event loop");
     disk->file_ =
@@ -66,7 +68,7 @@ std::unique_ptr<attached_disk> attached_disk::open(const disk_options& options, 
             disk->put_fallback();
         else
             disk->put_engine();
-        disk->start_key(std::move(key));
+        disk->start_key(key);
     }
     disk->serve();
     return disk;
@@ -121,7 +123,7 @@ std::uint8_t attached_disk::dun_bytes() const {
     return static_cast<std::uint8_t>(std::max(last.significant_bytes(), 1U));
 }
 
-void attached_disk::start_key(secret&& key) {
+void attached_disk::start_key(const secret& key) {
     const crypto_config config{options_.crypto->mode->mode, options_.crypto->unit_size, dun_bytes()};
     cut_units_ = cli::take(make_range_lock_device(crypting_device(), fallback_.get(), *env_), "range locks");
     auto made = cli::take(crypto_key::make(key.bytes(), config), "key");
@@ -130,11 +132,16 @@ void attached_disk::start_key(secret&& key) {
     const std::error_code error =
         is_supported ? start_using_key(*env_, *cut_units_, nullptr, *made) : make_error(EOPNOTSUPP);
     if (error)
-        throw cli::unusable(options_.crypto->mode->name,
-                            fmt::format("data units of {} bytes with numbers of {} bytes are not for {}",
-                                        unit_bytes(), config.dun_bytes, crypted_by()),
-                            error.value());
+        throw cli::unusable(options_.crypto->mode->name, why_refused(config), error.value());
     key_ = std::move(made);
+}
+
+std::string attached_disk::why_refused(const crypto_config& config) const {
+    const auto& native = engine_ ? *engine_->native_crypto() : fallback_->capabilities();
+    if (native.unit_sizes[static_cast<std::size_t>(config.mode)] == 0)
+        return fmt::format("{} does not have it", crypted_by());
+    return fmt::format("data units of {} bytes with numbers of {} bytes are not for {}", unit_bytes(),
+                       config.dun_bytes, crypted_by());
 }
 
 std::string attached_disk::crypted_by() const {

@@ -39,7 +39,7 @@ class attached_disk {
     /// 2: the image cannot be used, is empty, or ends within a unit; its units have numbers that the mode has
     /// no IVs for; the engine does not have the mode.
     static std::unique_ptr<attached_disk> open(const disk_options& options, cli::image_lock&& lock,
-                                               secret&& key);
+                                               secret key);
     /// No queue is left.
     ~attached_disk();
 
@@ -54,9 +54,10 @@ class attached_disk {
     void check_size() const;
     void put_engine();
     void put_fallback();
-    void start_key(secret&& key);
+    void start_key(const secret& key);
     std::uint8_t dun_bytes() const;
     void serve();
+    std::string why_refused(const crypto_config& config) const;
     std::string crypted_by() const;
     std::string describe_crypto() const;
     std::uint64_t size_bytes() const noexcept { return to_bytes(file_->capacity()).value; }

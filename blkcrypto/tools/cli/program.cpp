@@ -38,6 +38,7 @@ void prepare_process() {
     occupy_standard_descriptors();
     prctl(PR_SET_DUMPABLE, 0);
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN); // a write beyond the limit is EFBIG then
 }
 
 // One line whatever the message quotes: file names may hold newlines and terminal escapes.
