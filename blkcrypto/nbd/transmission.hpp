@@ -30,6 +30,8 @@ namespace blkcrypto::nbd {
 
 class transmission {
   public:
+    static constexpr std::uint32_t read_piece_bytes = 256 << 10; // of larger reads, each a bio
+
     /// `disk`, `queue` and `counters`, all of them this thread's or nobody's, outlive it. ENOMEM; EINVAL for
     /// a block_bytes_max that there would never be enough memory for.
     static result<std::unique_ptr<transmission>> make(const served_disk& disk, const negotiated& agreed,
