@@ -169,7 +169,7 @@ void attachment::take_down(blk_status status) {
     server_.reset();
     disk_.reset();
     pid_file_.reset();
-    control_socket_->end(detached_answer(status != blk_status::ok));
+    control_socket_->end(detached_answer(facts_, status != blk_status::ok));
 }
 
 } // namespace blkcrypto::tools

@@ -38,6 +38,7 @@ class attachment final : private control_subject {
     void ignore_signals();
     void take_down(blk_status status);
     void gather_info(std::function<void(const nlohmann::ordered_json&)> tell) override;
+    const nlohmann::ordered_json& facts() const noexcept override { return facts_; }
     void begin_detach() override { server_->stop(); }
 
     const attach_options& options_;

@@ -82,6 +82,10 @@ std::vector<std::string> control_directory::sockets() const {
     return names;
 }
 
+bool control_directory::has(const std::string& name) const noexcept {
+    return faccessat(directory_.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 sockaddr_un control_directory::address_of(const std::string& name) const {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;

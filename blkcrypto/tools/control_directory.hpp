@@ -24,6 +24,7 @@ class control_directory {
 
     /// The control sockets in it, in the order of their names.
     std::vector<std::string> sockets() const;
+    bool has(const std::string& name) const noexcept;
     /// For bind(2) and connect(2).
     sockaddr_un address_of(const std::string& name) const;
     /// The errno, or 0.

@@ -3,6 +3,8 @@
 
 #include "blkcrypto/tools/cli/json_output.hpp"
 
+#include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -15,6 +17,8 @@ using nlohmann::ordered_json;
 constexpr std::string_view attachment_schema = "blkcrypto-attachment";
 constexpr std::string_view detached_schema = "blkcrypto-detached";
 constexpr unsigned version = 1;
+
+constexpr std::array<std::string_view, 3> op_names{"identify", "info", "detach"}; // by control_op
 
 // An object, or nothing.
 std::optional<ordered_json> parse_object(std::string_view text) {
@@ -64,7 +68,7 @@ class field_reader {
 } // namespace
 
 std::string control_request(control_op op) {
-    return op == control_op::info ? "{\"op\":\"info\"}\n" : "{\"op\":\"detach\"}\n";
+    return fmt::format("{{\"op\":\"{}\"}}\n", op_names[static_cast<std::size_t>(op)]);
 }
 
 std::optional<control_op> parse_control_request(std::string_view line) {
@@ -72,11 +76,10 @@ std::optional<control_op> parse_control_request(std::string_view line) {
     if (!request)
         return std::nullopt;
     const ordered_json op = request->value("op", ordered_json());
-    if (op == "info")
-        return control_op::info;
-    if (op == "detach")
-        return control_op::detach;
-    return std::nullopt;
+    const auto* const found = std::find(op_names.begin(), op_names.end(), op);
+    if (found == op_names.end())
+        return std::nullopt;
+    return static_cast<control_op>(found - op_names.begin());
 }
 
 ordered_json make_attachment_document() {
@@ -102,20 +105,27 @@ std::optional<known_attachment> parse_attachment(std::string_view line) {
     return known;
 }
 
-std::string detached_answer(bool data_may_be_missing) {
+std::string detached_answer(const ordered_json& facts, bool data_may_be_missing) {
     auto document = cli::make_document(detached_schema, version);
+    for (const char* const field : {"uri", "image_id"})
+        document[field] = facts.value(field, ordered_json());
     document["data_may_be_missing"] = data_may_be_missing;
     return to_line(document);
 }
 
-std::optional<bool> parse_detached(std::string_view line) {
+std::optional<detached_attachment> parse_detached(std::string_view line) {
     const auto document = parse_document(line, detached_schema);
     if (!document)
         return std::nullopt;
     const ordered_json answer = document->value("data_may_be_missing", ordered_json());
-    if (!answer.is_boolean())
+    field_reader fields(*document);
+    detached_attachment ended;
+    ended.uri = fields.text("uri");
+    ended.image_id = fields.text("image_id");
+    if (!answer.is_boolean() || !fields.is_complete())
         return std::nullopt;
-    return answer.get<bool>();
+    ended.data_may_be_missing = answer.get<bool>();
+    return ended;
 }
 
 std::string to_line(const ordered_json& document) {

@@ -3,6 +3,7 @@
 
 #include "blkcrypto/tools/cli/program_error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/write.hpp>
 #include <chrono>
@@ -29,7 +30,7 @@ bool may_ask(int client) {
 
 } // namespace
 
-/// A client: asks, is answered, is gone. Kept alive by what it waits for.
+/// A client: asks and is answered, until it leaves. Kept alive by what it waits for.
 class control_server::session : public std::enable_shared_from_this<session> {
   public:
     session(control_server& owner, protocol::socket&& client)
@@ -38,16 +39,20 @@ class control_server::session : public std::enable_shared_from_this<session> {
     void begin() {
         timer_.expires_after(patience);
         timer_.async_wait([self = shared_from_this()](const error_code& error) {
-            if (!error)
+            if (!error && !self->has_asked_)
                 self->end();
         });
         receive();
     }
+    /// None if there is no connection any more.
+    file_descriptor release() noexcept;
 
   private:
     void receive();
     void received(std::size_t bytes);
+    void look_for_request();
     void handle(std::string_view line);
+    void gather_info();
     void answer(const nlohmann::ordered_json& document);
     void end();
 
@@ -56,8 +61,15 @@ class control_server::session : public std::enable_shared_from_this<session> {
     asio::steady_timer timer_;
     std::array<char, control_request_bytes_max> request_{};
     std::size_t request_bytes_ = 0;
+    bool has_asked_ = false; // and may take its time: it may be waiting for other servers, or for threads
     std::string answer_;
 };
+
+file_descriptor control_server::session::release() noexcept {
+    error_code error;
+    const int client = socket_.is_open() ? socket_.release(error) : -1;
+    return file_descriptor(error ? -1 : client);
+}
 
 void control_server::session::receive() {
     socket_.async_read_some(asio::buffer(request_) + request_bytes_,
@@ -71,29 +83,42 @@ void control_server::session::receive() {
 
 void control_server::session::received(std::size_t bytes) {
     request_bytes_ += bytes;
+    look_for_request();
+}
+
+void control_server::session::look_for_request() {
     const std::string_view so_far(request_.data(), request_bytes_);
     const auto newline = so_far.find('\n');
-    if (newline != so_far.npos)
-        handle(so_far.substr(0, newline));
-    else if (request_bytes_ == request_.size())
+    if (newline != so_far.npos) {
+        const std::string line(so_far.substr(0, newline));
+        request_bytes_ -= newline + 1;
+        std::copy_n(request_.begin() + newline + 1, request_bytes_, request_.begin());
+        handle(line);
+    } else if (request_bytes_ == request_.size()) {
         end();
-    else
+    } else {
         receive();
+    }
 }
 
 void control_server::session::handle(std::string_view line) {
     const auto op = parse_control_request(line);
-    if (op == control_op::info) {
-        // Whoever gathers may drop this on another thread, which must not be where the session ends.
-        owner_.subject_.gather_info([weak = weak_from_this()](const nlohmann::ordered_json& document) {
-            if (const auto self = weak.lock())
-                self->answer(document);
-        });
-        return;
-    }
+    has_asked_ = op.has_value();
+    if (op == control_op::identify)
+        return answer(owner_.subject_.facts());
+    if (op == control_op::info)
+        return gather_info();
     if (op == control_op::detach)
-        owner_.wait_for_end(socket_);
+        owner_.wait_for_end(release());
     end();
+}
+
+// Whoever gathers may drop this on another thread, which must not be where the session ends.
+void control_server::session::gather_info() {
+    owner_.subject_.gather_info([weak = weak_from_this()](const nlohmann::ordered_json& document) {
+        if (const auto self = weak.lock())
+            self->answer(document);
+    });
 }
 
 void control_server::session::answer(const nlohmann::ordered_json& document) {
@@ -101,7 +126,12 @@ void control_server::session::answer(const nlohmann::ordered_json& document) {
         return;
     answer_ = to_line(document);
     asio::async_write(socket_, asio::buffer(answer_),
-                      [self = shared_from_this()](const error_code&, std::size_t) { self->end(); });
+                      [self = shared_from_this()](const error_code& error, std::size_t) {
+                          if (error)
+                              self->end();
+                          else
+                              self->look_for_request();
+                      });
 }
 
 void control_server::session::end() {
@@ -122,7 +152,10 @@ control_server::control_server(asio::io_context& context, control_socket& at, co
     accept();
 }
 
-control_server::~control_server() = default;
+control_server::~control_server() {
+    for (const auto& client : sessions_)
+        at_.add_waiting(client->release());
+}
 
 void control_server::accept() {
     acceptor_.async_accept([this](const error_code& error, protocol::socket client) {
@@ -157,11 +190,8 @@ void control_server::end_session(const std::shared_ptr<session>& ended) {
     std::erase(sessions_, ended);
 }
 
-void control_server::wait_for_end(protocol::socket& client) {
-    error_code error;
-    file_descriptor waiting(client.release(error));
-    if (!error)
-        at_.add_waiting(std::move(waiting));
+void control_server::wait_for_end(file_descriptor&& client) {
+    at_.add_waiting(std::move(client));
     subject_.begin_detach();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Answers at a control socket, in the event loop of the thread that serves. Few clients at a time, each with
-// little time and one small request, so that none of them holds up the disk.
+// little time for its first request, and small ones, so that none of them holds up the disk.
 
 #include "blkcrypto/tools/control_protocol.hpp"
 #include "blkcrypto/tools/control_socket.hpp"
@@ -18,6 +18,8 @@ namespace blkcrypto::tools {
 /// What the questions are about.
 class control_subject {
   public:
+    /// What stays the same.
+    virtual const nlohmann::ordered_json& facts() const noexcept = 0;
     /// Calls `tell` now or later, in the event loop; or never, when there is an end to it all.
     virtual void gather_info(std::function<void(const nlohmann::ordered_json&)> tell) = 0;
     /// May be called more than once.
@@ -31,6 +33,7 @@ class control_server {
   public:
     /// All of them outlive it; nothing runs in `context` afterwards. program_error, exit code 1.
     control_server(boost::asio::io_context& context, control_socket& at, control_subject& subject);
+    /// Clients that are connected wait at the control socket for the end.
     ~control_server();
 
   private:
@@ -41,7 +44,7 @@ class control_server {
     void accept_later();
     void begin_session(protocol::socket&& client);
     void end_session(const std::shared_ptr<session>& ended);
-    void wait_for_end(protocol::socket& client);
+    void wait_for_end(file_descriptor&& client);
 
     control_socket& at_;
     control_subject& subject_;

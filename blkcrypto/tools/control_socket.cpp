@@ -15,7 +15,7 @@ namespace {
 constexpr int backlog = 64;
 
 void answer_one(int client, std::string_view answer) noexcept {
-    // Few bytes, to a socket that nothing has been sent to: they fit, or nobody wants them.
+    // Few bytes, to a socket that little has been sent to: they fit, or nobody wants them.
     (void)send(client, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -63,6 +63,8 @@ file_descriptor control_socket::duplicate() const {
 
 void control_socket::end(std::string_view answer) noexcept {
     remove();
+    // Nobody connects from here on: who finds it closing is refused, who came before that is told.
+    (void)shutdown(listening_.get(), SHUT_RD);
     for (const file_descriptor& client : waiting_)
         answer_one(client.get(), answer);
     waiting_.clear();

@@ -31,18 +31,18 @@ CLI::App* detach_verb::add_to(CLI::App& program) {
     return app;
 }
 
-void detach_one(control_client& client, const known_attachment& which) {
+void detach_one(control_client& client, found_attachment& which) {
     if (client.detach(which))
-        throw cli::program_error(cli::exit_failed, which.uri, "detached, but data may be missing", EIO);
+        throw cli::program_error(cli::exit_failed, which.known.uri, "detached, but data may be missing", EIO);
 }
 
 // All of them, whatever becomes of the first; what went wrong with the last is what is said.
 int detach_verb::detach_all() {
     control_client client;
     std::optional<cli::program_error> failed;
-    for (const auto& known : client.attachments())
+    for (auto& found : client.attachments())
         try {
-            detach_one(client, known);
+            detach_one(client, found);
         } catch (const cli::program_error& error) {
             failed = error;
         }
@@ -58,7 +58,8 @@ int detach_verb::run() {
     if (all_)
         return detach_all();
     control_client client;
-    detach_one(client, client.find(name_));
+    found_attachment found = client.find(name_);
+    detach_one(client, found);
     return cli::exit_success;
 }
 

@@ -35,7 +35,7 @@ void print_text(const ordered_json& document) {
     for (const auto& [name, value] : document.items()) {
         if (name == "commands" && value.is_object()) {
             for (const auto& [command, counters] : value.items())
-                if (counters.value("requests", ordered_json()) != 0)
+                if (counters.is_object() && counters.value("requests", ordered_json()) != 0)
                     fmt::print("{}: {}\n", command, text_of(counters));
         } else if (name != "schema" && name != "version" && name != "image_id") {
             fmt::print("{}: {}\n", name, text_of(value));
@@ -64,10 +64,12 @@ CLI::App* info_verb::add_to(CLI::App& program) {
 }
 
 int info_verb::run() {
-    const known_attachment found = control_client().find(name_);
+    control_client client;
+    found_attachment found = client.find(name_);
+    const known_attachment known = client.info(found);
     if (json_.wants_text())
-        print_text(found.document);
-    json_.write(found.document);
+        print_text(known.document);
+    json_.write(known.document);
     return cli::exit_success;
 }
 

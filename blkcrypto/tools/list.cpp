@@ -16,10 +16,19 @@ namespace {
 
 using table_row = std::array<std::string, 6>;
 
+// Those that ended meanwhile are left out.
+std::vector<known_attachment> known_ones(std::vector<found_attachment>&& found) {
+    std::vector<known_attachment> known;
+    for (auto& one : found)
+        if (!one.ended)
+            known.push_back(std::move(one.known));
+    return known;
+}
+
 table_row row_of(const known_attachment& known) {
     return {fmt::format("{}", known.pid),          known.path,
             known.mode.empty() ? "-" : known.mode, fmt::format("{}", known.size_bytes),
-            cli::printable(known.image),           known.uri};
+            cli::printable(known.image),           cli::printable(known.uri)};
 }
 
 void print_table(const std::vector<known_attachment>& attachments) {
@@ -67,7 +76,7 @@ CLI::App* list_verb::add_to(CLI::App& program) {
 
 int list_verb::run() {
     control_client client;
-    const auto attachments = client.attachments();
+    const auto attachments = known_ones(client.attachments());
     if (json_.wants_text())
         print_table(attachments);
     json_.write(to_json(attachments));

@@ -171,13 +171,18 @@ ends_meanwhile() {
     "$blkcrypto" detach "$uri" >stdout 2>stderr &
     local waiting=$! status=0
     pids+=("$waiting")
-    sleep 0.3
+    until_true 10 somebody_waits || fail "detach does not connect"
     kill -KILL "$server"
     wait "$waiting" || status=$?
     expect_equal "exit status of detach" "$status" 1
     expect_equal "lines of detach" "$(wc -l <stderr)" 1
+    expect_says "ended without a word"
     "$blkcrypto" detach --all
 }
+
+# The kernel lists a socket that nobody has accepted by the name of the one that listens.
+# shellcheck disable=SC2317 # until_true calls it
+somebody_waits() { [[ $(grep -c "/$server.new\$" /proc/net/unix) -gt 1 ]]; }
 
 # Whoever is at the control socket and says nothing, or anything, is in nobody's way.
 hostile_clients() {

@@ -32,7 +32,7 @@ nlohmann::ordered_json sample() {
 } // namespace
 
 TEST_CASE("requests are understood as they are made") {
-    for (const control_op op : {control_op::info, control_op::detach})
+    for (const control_op op : {control_op::identify, control_op::info, control_op::detach})
         CHECK(parse_control_request(without_newline(control_request(op))) == op);
     CHECK(parse_control_request(" {\"more\": [1], \"op\": \"info\"} ") == control_op::info);
 }
@@ -75,12 +75,19 @@ TEST_CASE("an answer without one of its fields tells of nothing") {
         CHECK(!parse_attachment(to_line(document)));
     }
     CHECK(!parse_attachment(""));
-    CHECK(!parse_attachment(detached_answer(false)));
+    CHECK(!parse_attachment(detached_answer(sample(), false)));
 }
 
-TEST_CASE("the last answer says whether data may be missing") {
-    CHECK(parse_detached(without_newline(detached_answer(false))) == false);
-    CHECK(parse_detached(without_newline(detached_answer(true))) == true);
+TEST_CASE("the last answer says what has ended, and whether data may be missing") {
+    for (const bool may_be_missing : {false, true}) {
+        const std::string line = detached_answer(sample(), may_be_missing);
+        const auto ended = parse_detached(without_newline(line));
+        REQUIRE(ended);
+        CHECK(ended->uri == "nbd://127.0.0.1:10809");
+        CHECK(ended->image_id == "1:2-3");
+        CHECK(ended->data_may_be_missing == may_be_missing);
+    }
+    CHECK(!parse_detached(detached_answer(nlohmann::ordered_json::object(), false)));
     CHECK(!parse_detached(to_line(sample())));
     CHECK(!parse_detached("{\"data_may_be_missing\":false}"));
     CHECK(!parse_detached("{\"schema\":\"blkcrypto-detached\",\"version\":1,\"data_may_be_missing\":0}"));
