@@ -54,6 +54,8 @@ int attach_verb::serve_here(const attach_options& options) {
 }
 
 int attach_verb::serve_behind(const attach_options& options, background& process) {
+    arguments_.json().close(); // the starter's
+    process.note_inherited();
     attachment served(options);
     process.report_ready(served.uri());
     served.keep();

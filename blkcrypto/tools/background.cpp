@@ -5,7 +5,9 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,7 +17,7 @@ namespace {
 
 constexpr const char* what = "background process";
 
-// Until there is something, or the other end is closed.
+// All of it: until the other end is closed.
 std::string read_all(int pipe) {
     std::string text;
     char part[512];
@@ -78,6 +80,17 @@ void background::stop() noexcept {
     kill(child_, SIGTERM);
 }
 
+// The descriptor of the listing itself is closed again when they are looked at.
+void background::note_inherited() {
+    std::error_code error;
+    std::vector<int> listed;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error))
+        listed.push_back(std::atoi(entry.path().filename().c_str()));
+    for (const int fd : listed)
+        if (fd > STDERR_FILENO && fd != pipe_.get() && fcntl(fd, F_GETFD) >= 0)
+            inherited_.push_back(fd);
+}
+
 void background::report_ready(std::string_view report) {
     std::signal(SIGHUP, SIG_IGN);
     setsid();
@@ -85,6 +98,8 @@ void background::report_ready(std::string_view report) {
         throw cli::file_error(cli::exit_failed, "/", errno);
     // Whoever waits for the end of stdout has to wait no longer than for the report.
     leave_standard_streams();
+    for (const int fd : inherited_)
+        (void)close(fd);
     if (!write_all(pipe_.get(), report))
         throw cli::file_error(cli::exit_failed, what, errno);
     pipe_ = file_descriptor();

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <vector>
 
 namespace blkcrypto::tools {
 
@@ -33,6 +34,9 @@ class background {
 
     // --- In the one in the background ---
 
+    /// What is open now is closed when this is ready: the shell's locks and pipes, of whose other ends
+    /// somebody may be waiting for the end. Until then an option may name one of them.
+    void note_inherited();
     /// Leaves the terminal, the working directory and the standard streams, and then reports `what`.
     /// program_error, exit code 1: nobody waits any more.
     void report_ready(std::string_view what);
@@ -43,6 +47,7 @@ class background {
     pid_t child_;          // 0 in the background
     file_descriptor pipe_; // this process's end
     int exit_code_ = 0;
+    std::vector<int> inherited_; // descriptors
 };
 
 } // namespace blkcrypto::tools

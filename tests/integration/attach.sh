@@ -131,6 +131,26 @@ json() {
     until_true 20 has_ended "$server" || fail "the server is still there"
 }
 
+# What the server has no use for it does not keep: a pipe that JSON goes to, and what a shell has open.
+nothing_is_kept_open() {
+    local reader
+    mkfifo json.pipe
+    cat json.pipe >json.out &
+    reader=$!
+    pids+=("$reader")
+    exec 9>lock
+    flock 9
+    behind disk --path plain --json=json.pipe
+    exec 9>&-
+    until_true 10 has_ended "$reader" || fail "whoever reads the JSON sees no end of it"
+    grep -q blkcrypto-attach json.out || fail "JSON in a pipe: $(cat json.out)"
+    flock --nonblock lock true || fail "the server keeps a lock of the shell's"
+    expect_exit 0 "$blkcrypto" detach "$uri"
+    # The key may be one of them.
+    behind disk --key-file <(cat key) --mode aes-256-xts --data-unit-size 4k
+    expect_exit 0 "$blkcrypto" detach "$uri"
+}
+
 # The key comes from where a pipe says, and nothing of it is left in the server's arguments.
 key_from_stdin() {
     behind disk --key-file - --mode aes-256-xts --data-unit-size 4k <key
@@ -230,6 +250,7 @@ no_attachment
 from_attach_to_detach
 several
 json
+nothing_is_kept_open
 key_from_stdin
 hung_up
 killed

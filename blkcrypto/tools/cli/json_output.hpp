@@ -32,6 +32,9 @@ class json_output {
     /// Replaces the file's content, or prints. Does nothing unless requested. Opens the file if nobody has.
     void write(const nlohmann::ordered_json& document);
 
+    /// For a process that leaves writing to another.
+    void close() noexcept { file_.reset(); }
+
   private:
     std::string target_; // empty: not requested
     std::optional<file> file_;
