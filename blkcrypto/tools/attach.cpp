@@ -58,7 +58,10 @@ int attach_verb::serve_behind(const attach_options& options, background& process
     process.note_inherited();
     attachment served(options);
     process.report_ready(served.uri());
+    if (!process.is_confirmed())
+        return cli::exit_failed; // and nothing is left of it
     served.keep();
+    process.go_on();
     served.serve();
     return cli::exit_success;
 }
@@ -70,9 +73,10 @@ int attach_verb::wait_for(background& process) {
     try {
         print(*uri, process.pid());
     } catch (const cli::program_error&) {
-        process.stop(); // nobody would know what to detach
+        process.refuse(); // nobody would know what to detach
         throw;
     }
+    process.confirm();
     return cli::exit_success;
 }
 

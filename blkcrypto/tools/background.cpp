@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,23 +17,27 @@ namespace blkcrypto::tools {
 namespace {
 
 constexpr const char* what = "background process";
+constexpr std::string_view word = "go on";
 
-// All of it: until the other end is closed.
-std::string read_all(int pipe) {
+// Without its newline; empty if the other end is closed before that has come.
+std::string read_line(int from) {
     std::string text;
     char part[512];
     while (true) {
-        const ssize_t got = read(pipe, part, sizeof(part));
-        if (got > 0)
-            text.append(part, static_cast<std::size_t>(got));
-        else if (got == 0 || errno != EINTR)
-            return text;
+        const ssize_t got = read(from, part, sizeof(part));
+        if (got == 0 || (got < 0 && errno != EINTR))
+            return {};
+        text.append(part, got < 0 ? 0 : static_cast<std::size_t>(got));
+        if (text.ends_with('\n'))
+            return text.substr(0, text.size() - 1);
     }
 }
 
-bool write_all(int pipe, std::string_view text) {
+bool write_line(int to, std::string_view line) {
+    const std::string whole = fmt::format("{}\n", line);
+    std::string_view text = whole;
     while (!text.empty()) {
-        const ssize_t put = write(pipe, text.data(), text.size());
+        const ssize_t put = send(to, text.data(), text.size(), MSG_NOSIGNAL);
         if (put < 0 && errno != EINTR)
             return false;
         text.remove_prefix(put < 0 ? 0 : static_cast<std::size_t>(put));
@@ -51,24 +56,21 @@ void leave_standard_streams() {
 
 background background::fork() {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         throw cli::file_error(cli::exit_failed, what, errno);
-    file_descriptor for_reading(ends[0]);
-    file_descriptor for_writing(ends[1]);
+    file_descriptor starters(ends[0]);
+    file_descriptor servers(ends[1]);
     const pid_t child = ::fork();
     if (child < 0)
         throw cli::file_error(cli::exit_failed, what, errno);
-    return {child, std::move(child == 0 ? for_writing : for_reading)};
+    return {child, std::move(child == 0 ? servers : starters)};
 }
 
 std::optional<std::string> background::wait_until_ready() {
-    std::string report = read_all(pipe_.get());
+    std::string report = read_line(other_.get());
     if (!report.empty())
         return report;
-    int status = 0;
-    while (waitpid(child_, &status, 0) < 0)
-        if (errno != EINTR)
-            throw cli::file_error(cli::exit_failed, what, errno);
+    const int status = wait_for_end();
     if (WIFSIGNALED(status))
         throw cli::program_error(cli::exit_failed, what,
                                  fmt::format("ended by signal {} before it was ready", WTERMSIG(status)));
@@ -76,8 +78,24 @@ std::optional<std::string> background::wait_until_ready() {
     return std::nullopt;
 }
 
-void background::stop() noexcept {
-    kill(child_, SIGTERM);
+int background::wait_for_end() {
+    int status = 0;
+    while (waitpid(child_, &status, 0) < 0)
+        if (errno != EINTR)
+            throw cli::file_error(cli::exit_failed, what, errno);
+    return status;
+}
+
+void background::confirm() {
+    if (!write_line(other_.get(), word) || read_line(other_.get()) != word)
+        throw cli::program_error(cli::exit_failed, what, "ended before it could go on");
+}
+
+void background::refuse() noexcept {
+    other_ = file_descriptor();
+    int status = 0;
+    while (waitpid(child_, &status, 0) < 0 && errno == EINTR)
+        continue;
 }
 
 // The descriptor of the listing itself is closed again when they are looked at.
@@ -87,7 +105,7 @@ void background::note_inherited() {
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error))
         listed.push_back(std::atoi(entry.path().filename().c_str()));
     for (const int fd : listed)
-        if (fd > STDERR_FILENO && fd != pipe_.get() && fcntl(fd, F_GETFD) >= 0)
+        if (fd > STDERR_FILENO && fd != other_.get() && fcntl(fd, F_GETFD) >= 0)
             inherited_.push_back(fd);
 }
 
@@ -100,9 +118,18 @@ void background::report_ready(std::string_view report) {
     leave_standard_streams();
     for (const int fd : inherited_)
         (void)close(fd);
-    if (!write_all(pipe_.get(), report))
+    if (!write_line(other_.get(), report))
         throw cli::file_error(cli::exit_failed, what, errno);
-    pipe_ = file_descriptor();
+}
+
+bool background::is_confirmed() {
+    return read_line(other_.get()) == word;
+}
+
+// Nobody may be there to hear it: who was told has done its part.
+void background::go_on() {
+    (void)write_line(other_.get(), word);
+    other_ = file_descriptor();
 }
 
 } // namespace blkcrypto::tools

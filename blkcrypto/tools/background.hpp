@@ -29,23 +29,30 @@ class background {
     /// printing why: exit_code() is what it ended with.
     std::optional<std::string> wait_until_ready();
     int exit_code() const noexcept { return exit_code_; }
-    /// Asks it to end after all.
-    void stop() noexcept;
+    /// Lets it go on, and returns once it does. program_error, exit code 1: it has ended instead.
+    void confirm();
+    /// Has it end instead, and waits for that.
+    void refuse() noexcept;
 
     // --- In the one in the background ---
 
     /// What is open now is closed when this is ready: the shell's locks and pipes, of whose other ends
     /// somebody may be waiting for the end. Until then an option may name one of them.
     void note_inherited();
-    /// Leaves the terminal, the working directory and the standard streams, and then reports `what`.
-    /// program_error, exit code 1: nobody waits any more.
+    /// Leaves the terminal, the working directory and the standard streams, and then reports `what`, a
+    /// line. program_error, exit code 1: nobody waits any more.
     void report_ready(std::string_view what);
+    /// Waits for the other process's word: false if that could not make use of the report, or is gone.
+    bool is_confirmed();
+    /// Lets the other process end.
+    void go_on();
 
   private:
-    background(pid_t child, file_descriptor&& pipe) noexcept : child_(child), pipe_(std::move(pipe)) {}
+    background(pid_t child, file_descriptor&& other) noexcept : child_(child), other_(std::move(other)) {}
+    int wait_for_end();
 
-    pid_t child_;          // 0 in the background
-    file_descriptor pipe_; // this process's end
+    pid_t child_;           // 0 in the background
+    file_descriptor other_; // a socket that leads to the other process
     int exit_code_ = 0;
     std::vector<int> inherited_; // descriptors
 };
