@@ -87,7 +87,7 @@ image_lock attachment::make_image() {
     if (old)
         old->check_still_at(image);
     if (const std::error_code error = new_image_->put_in_place(options_.overwrite))
-        cli::fail_to_make(image, error);
+        fail_to_place(image, error);
     return lock;
 }
 

@@ -64,7 +64,7 @@ void image_key_check::make(bytes_view key) {
         cli::fail_to_make(path_, error);
     new_file_->is_made();
     if (const std::error_code error = new_file_->put_in_place(may_replace()))
-        cli::fail_to_make(path_, error);
+        fail_to_place(path_, error);
     outcome_ = "verified";
 }
 

@@ -23,7 +23,8 @@ class placed_file {
     const std::string& path() const noexcept { return path_; }
     void is_made() noexcept { state_ = state::made; }
 
-    /// Gives it its name, for good on the medium. Without `replace` EEXIST where something has that.
+    /// Gives it its name, for good on the medium. Without `replace` EEXIST where something has that. EISDIR;
+    /// EOPNOTSUPP: the filesystem has no way to do it that loses nothing, see fail_to_place().
     std::error_code put_in_place(bool replace);
     /// It stays, and what it has replaced is gone. From any working directory.
     void keep() noexcept;
@@ -31,6 +32,8 @@ class placed_file {
   private:
     enum class state { planned, made, placed, kept };
 
+    int take_name() const noexcept;
+    int take_place() const noexcept;
     std::error_code sync_directory() const;
 
     std::string target_;   // absolute
@@ -39,5 +42,8 @@ class placed_file {
     bool has_old_ = false;
     state state_ = state::planned;
 };
+
+/// As cli::fail_to_make(), of put_in_place().
+[[noreturn]] void fail_to_place(const std::string& path, std::error_code error);
 
 } // namespace blkcrypto::tools

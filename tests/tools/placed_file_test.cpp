@@ -113,6 +113,31 @@ TEST_CASE("what is there is not replaced unasked") {
     CHECK(in.files() == 1);
 }
 
+TEST_CASE("what a process that was killed has left is in nobody's way") {
+    const scratch in;
+    const placed_file killed(in.file("a"));
+    write(killed.path(), "left");
+    placed_file file(in.file("a"));
+    CHECK(file.path() != killed.path());
+    make(file);
+    CHECK(!file.put_in_place(false));
+    file.keep();
+    CHECK(read(in.file("a")) == "new");
+    CHECK(read(killed.path()) == "left");
+}
+
+TEST_CASE("a directory is not replaced") {
+    const scratch in;
+    fs::create_directory(in.file("a"));
+    {
+        placed_file file(in.file("a"));
+        make(file);
+        CHECK(file.put_in_place(true).value() == EISDIR);
+    }
+    CHECK(fs::is_directory(in.file("a")));
+    CHECK(in.files() == 1);
+}
+
 TEST_CASE("a link stays one, and what it leads to is replaced") {
     const scratch in;
     write(in.file("a"), "old");
