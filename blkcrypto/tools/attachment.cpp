@@ -77,18 +77,30 @@ image_lock attachment::make_image() {
     const bool is_there = new_image_->is_target_there();
     if (is_there && !options_.overwrite)
         cli::fail_to_make(image, make_error(EEXIST));
-    std::optional<image_lock> old;
     if (is_there)
-        old.emplace(image_lock::take(image, image_use::write));
+        old_lock_.emplace(image_lock::take(image, image_use::write));
     if (const std::error_code error = create_image(new_image_->path(), *options_.new_size, false))
         cli::fail_to_make(image, error);
     new_image_->is_made();
-    image_lock lock = image_lock::take(new_image_->path(), image_use::write);
-    if (old)
-        old->check_still_at(image);
+    return image_lock::take(new_image_->path(), image_use::write);
+}
+
+// A crash between the two must not leave data beside a check that passes a key that is not theirs, nor a new
+// image that any key would do for. So the check comes first; what remains of a crash is a check without an
+// image, and the next --create names it. Where an image is replaced the image comes first; what remains is
+// the new one, of zeros, with the check of the old one, or without any if that had none, and beside it the
+// old one
+// (.old-). The next --overwrite puts that right.
+void attachment::put_in_place() {
+    const std::string& image = options_.disk.image;
+    if (!old_lock_)
+        key_check_->put_in_place();
+    else
+        old_lock_->check_still_at(image);
     if (const std::error_code error = new_image_->put_in_place(options_.overwrite))
         fail_to_place(image, error);
-    return lock;
+    if (old_lock_)
+        key_check_->put_in_place();
 }
 
 image_lock attachment::lock_image() {
@@ -97,9 +109,11 @@ image_lock attachment::lock_image() {
 }
 
 void attachment::open_disk() {
-    image_lock lock = options_.new_size ? make_image() : lock_image();
+    lock_.emplace(options_.new_size ? make_image() : lock_image());
     key_check_.emplace(options_, key_.bytes());
-    disk_ = attached_disk::open(options_.disk, std::move(lock), std::move(key_));
+    if (new_image_)
+        put_in_place();
+    disk_ = attached_disk::open(options_.disk, lock_->share(), std::move(key_));
 }
 
 void attachment::start_server() {
@@ -136,6 +150,8 @@ void attachment::keep() noexcept {
     key_check_->keep();
     if (new_image_)
         new_image_->keep();
+    lock_.reset(); // the disk has it
+    old_lock_.reset();
 }
 
 void attachment::gather_info(std::function<void(const nlohmann::ordered_json&)> tell) {

@@ -31,6 +31,7 @@ class attachment final : private control_subject {
   private:
     cli::image_lock lock_image();
     cli::image_lock make_image();
+    void put_in_place();
     void open_disk();
     void start_server();
     void listen();
@@ -42,9 +43,12 @@ class attachment final : private control_subject {
     void begin_detach() override { server_->stop(); }
 
     const attach_options& options_;
-    secret key_;                           // until the disk has it
-    std::optional<held_signals> held_;     // until signals_ takes them
-    std::optional<placed_file> new_image_; // --create
+    secret key_;                       // until the disk has it
+    std::optional<held_signals> held_; // until signals_ takes them
+    // Until keep(), and longer than what has to be undone: nobody gets at an image that is to go again.
+    std::optional<cli::image_lock> lock_;
+    std::optional<cli::image_lock> old_lock_; // of the image that is replaced
+    std::optional<placed_file> new_image_;    // --create
     std::optional<image_key_check> key_check_;
     std::unique_ptr<attached_disk> disk_;
     std::unique_ptr<nbd::server> server_;

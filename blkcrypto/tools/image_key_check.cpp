@@ -41,7 +41,7 @@ image_key_check::image_key_check(const attach_options& options, bytes_view key)
     if (options.no_key_check) {
         outcome_ = "skipped";
         if (options.new_size)
-            stale_path_ = std::filesystem::absolute(path_).string();
+            leave_out();
     } else if (options.new_size) {
         make(key);
     } else {
@@ -49,23 +49,33 @@ image_key_check::image_key_check(const attach_options& options, bytes_view key)
     }
 }
 
-// One that lies where the new image's would is a leftover of an image that is gone. Another name may be a
-// mistake.
-bool image_key_check::may_replace() const {
-    return options_.overwrite || options_.key_check.empty();
+// It may be the only one of an image that is elsewhere at the moment: moved, or not mounted.
+void image_key_check::check_may_replace() const {
+    struct stat found {};
+    if (!options_.overwrite && lstat(path_.c_str(), &found) == 0)
+        cli::fail_to_make(path_, make_error(EEXIST));
+}
+
+void image_key_check::leave_out() {
+    check_may_replace();
+    stale_path_ = std::filesystem::absolute(path_).string();
 }
 
 void image_key_check::make(bytes_view key) {
+    check_may_replace();
     new_file_.emplace(path_);
-    if (new_file_->is_target_there() && !may_replace())
-        cli::fail_to_make(path_, make_error(EEXIST));
     const std::string text = to_text(make_key_check(*options_.disk.crypto, key));
     if (const std::error_code error = write_key_check_file(new_file_->path(), text))
         cli::fail_to_make(path_, error);
     new_file_->is_made();
-    if (const std::error_code error = new_file_->put_in_place(may_replace()))
-        fail_to_place(path_, error);
     outcome_ = "verified";
+}
+
+void image_key_check::put_in_place() {
+    if (!new_file_)
+        return;
+    if (const std::error_code error = new_file_->put_in_place(options_.overwrite))
+        fail_to_place(path_, error);
 }
 
 void image_key_check::verify(bytes_view key) {

@@ -10,10 +10,14 @@ namespace blkcrypto::tools {
 
 class image_key_check {
   public:
-    /// Makes the file for an image that is new, verifies the key for another; nothing where there is no key,
-    /// or no check is wanted. Where there is no file, says so on stderr. program_error: exit code 1 if the
-    /// key does not fit; what is made is gone again unless keep().
+    /// Makes the file for an image that is new, under a name of its own, verifies the key for another;
+    /// nothing where there is no key, or no check is wanted. program_error: exit code 1 if the key does not
+    /// fit, or if there is a file already that a new image would be taken for the image of, and no overwrite;
+    /// what is made is gone again unless keep().
     image_key_check(const attach_options& options, bytes_view key);
+
+    /// Gives the file that was made, if one was, its name. program_error, as the constructor.
+    void put_in_place();
 
     /// Says on stderr that the key was not checked, where that is so.
     void tell() const;
@@ -26,8 +30,9 @@ class image_key_check {
 
   private:
     void make(bytes_view key);
+    void leave_out();
     void verify(bytes_view key);
-    bool may_replace() const;
+    void check_may_replace() const;
 
     const attach_options& options_;
     std::string path_; // empty: none

@@ -93,11 +93,18 @@ created() {
     behind disk --create --size 1m --overwrite "${crypto[@]}" --no-keycheck
     keycheck_is skipped
     [[ ! -e disk.img.keycheck ]] || fail "the key check of the image before is still there"
-    # A leftover of an image that is gone.
+    # Of an image that is gone, or elsewhere: not replaced unasked, and none of it is another's.
+    local none
     cp saved gone.img.keycheck
-    behind gone --create --size 1m "${crypto[@]}"
+    for none in "" --no-keycheck; do
+        expect_exit 1 "$blkcrypto" attach gone.img "${on_socket[@]}" --create --size 1m $none
+        expect_says "gone.img.keycheck: there already; --overwrite replaces it (EEXIST)"
+        expect_same_file "the key check of another image" gone.img.keycheck saved
+        expect_equal "files" "$(find . -name 'gone*')" ./gone.img.keycheck
+    done
+    behind gone --create --size 1m --overwrite "${crypto[@]}"
     keycheck_is verified
-    ! cmp -s saved gone.img.keycheck || fail "the leftover is still there"
+    ! cmp -s saved gone.img.keycheck || fail "the key check is still the old one"
 }
 
 # A failure after the image was replaced gives both back.

@@ -38,4 +38,11 @@ void image_lock::check_still_at(const std::string& image) const {
         throw unusable(image, "replaced while it was being opened", ESTALE);
 }
 
+image_lock image_lock::share() const {
+    file_descriptor copy(fcntl(file_.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy)
+        throw file_error(exit_failed, "lock", errno);
+    return image_lock(std::move(copy));
+}
+
 } // namespace blkcrypto::cli

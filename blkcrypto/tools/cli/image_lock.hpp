@@ -19,6 +19,8 @@ class image_lock {
     /// To be called once the image has been opened by its name: that is still what is locked. program_error,
     /// exit code 2.
     void check_still_at(const std::string& image) const;
+    /// Another owner of the same lock, which lasts until both are gone. program_error, exit code 1.
+    image_lock share() const;
 
   private:
     explicit image_lock(file_descriptor&& file) noexcept : file_(std::move(file)) {}
