@@ -163,14 +163,14 @@ void control_server::accept() {
             begin_session(std::move(client));
         if (error == asio::error::operation_aborted)
             return;
-        if (error == asio::error::no_descriptors)
+        if (error && error != asio::error::connection_aborted)
             accept_later();
         else
             accept();
     });
 }
 
-// Nothing more can be opened: waits for somebody to leave.
+// No descriptors, or no memory, whatever it is that has run out: waits for somebody to leave.
 void control_server::accept_later() {
     retry_.expires_after(accept_again_after);
     retry_.async_wait([this](const error_code& error) {
