@@ -84,6 +84,27 @@ in_use() {
     fi
 }
 
+# A device that somebody else has claimed, as mount does.
+devices() {
+    ((EUID == 0)) && command -v losetup python3 >/dev/null || return 0
+    local loop
+    random_file loop.img 1048576
+    loop=$(losetup --find --show loop.img 2>/dev/null) || return 0
+    python3 -c 'import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
+print("claimed", flush=True)
+time.sleep(60)' "$loop" >claimed &
+    pids+=("$!")
+    until_true 10 test -s claimed || fail "cannot claim $loop"
+    expect_refused "in use: mounted, or part of another device (EBUSY)" "$blkcrypto" attach "$loop" --socket s.sock --path plain
+    kill -KILL "$!"
+    wait "$!" 2>/dev/null
+    uri=$("$blkcrypto" attach "$loop" --socket loop.sock --path plain --pid-file loop.pid) || fail "a device that is free is refused"
+    pids+=("$(cat loop.pid)")
+    expect_exit 0 "$blkcrypto" detach "$uri"
+    losetup --detach "$loop"
+}
+
 images() {
     refused "none.img: No such file or directory (ENOENT)" none.img "${on_socket[@]}"
     refused "EISDIR" folder "${on_socket[@]}"
@@ -205,6 +226,7 @@ nobody_listens() {
 
 places
 in_use
+devices
 images
 crypto_options
 new_images

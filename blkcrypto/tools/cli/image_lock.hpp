@@ -11,10 +11,12 @@ namespace blkcrypto::cli {
 /// Those that read share an image, one that writes has it alone.
 enum class image_use : std::uint8_t { read, write };
 
-/// flock(2) on a descriptor of its own; gone with the process, however it ends.
+/// flock(2) on a descriptor of its own, and of block devices that are written the kernel's claim (O_EXCL);
+/// gone with the process, however it ends.
 class image_lock {
   public:
-    /// program_error, exit code 2: no regular file or block device, in use by another process (EBUSY).
+    /// program_error, exit code 2: no regular file or block device, in use by another process or mounted
+    /// (EBUSY).
     static image_lock take(const std::string& image, image_use use);
     /// To be called once the image has been opened by its name: that is still what is locked. program_error,
     /// exit code 2.
