@@ -20,9 +20,12 @@ int write_pid(const std::string& path, struct stat& made) {
     (void)unlink(path.c_str()); // of a process that had the same number
     const file_descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     const std::string text = fmt::format("{}\n", getpid());
-    if (!file || write(file.get(), text.data(), text.size()) < 0 || fstat(file.get(), &made) != 0)
+    if (!file || fstat(file.get(), &made) != 0)
         return errno;
-    return 0;
+    const ssize_t put = write(file.get(), text.data(), text.size());
+    if (put < 0)
+        return errno;
+    return static_cast<std::size_t>(put) == text.size() ? 0 : ENOSPC; // which is why so few bytes are cut
 }
 
 } // namespace
