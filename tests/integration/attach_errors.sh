@@ -90,6 +90,9 @@ devices() {
     local loop
     random_file loop.img 1048576
     loop=$(losetup --find --show loop.img 2>/dev/null) || return 0
+    # Gone with the last that has it open, however this script ends.
+    exec 8<"$loop"
+    losetup --detach "$loop"
     python3 -c 'import os, sys, time
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
 print("claimed", flush=True)
@@ -102,7 +105,7 @@ time.sleep(60)' "$loop" >claimed &
     uri=$("$blkcrypto" attach "$loop" --socket loop.sock --path plain --pid-file loop.pid) || fail "a device that is free is refused"
     pids+=("$(cat loop.pid)")
     expect_exit 0 "$blkcrypto" detach "$uri"
-    losetup --detach "$loop"
+    exec 8<&-
 }
 
 images() {
