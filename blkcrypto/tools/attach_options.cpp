@@ -20,6 +20,7 @@ constexpr std::uint64_t decrypt_workers_max = 64;
 constexpr unsigned default_threads_max = 4;
 
 constexpr std::array<std::string_view, 3> paths{"fallback", "inline", "plain"};
+constexpr std::size_t fallback_path = 0;
 constexpr std::size_t inline_path = 1;
 constexpr std::size_t plain_path = 2;
 
@@ -122,6 +123,10 @@ std::optional<disk_crypto> attach_arguments::parse_crypto() const {
     const std::size_t path = cli::parse_choice("--path", path_, paths);
     const engine_profile& engine = cli::parse_engine("--engine", engine_);
     const auto workers = cli::parse_count("--decrypt-workers", decrypt_workers_, 0, decrypt_workers_max);
+    if (path != inline_path && has("--engine"))
+        throw cli::unusable("--engine", "has no use without --path inline");
+    if (path != fallback_path && has("--decrypt-workers"))
+        throw cli::unusable("--decrypt-workers", "are the fallback's: no use with another --path");
     if (path == plain_path) {
         refuse_crypto_options();
         return std::nullopt;
@@ -139,8 +144,8 @@ std::optional<disk_crypto> attach_arguments::parse_crypto() const {
 }
 
 void attach_arguments::refuse_crypto_options() const {
-    for (const char* const option : {"--key-file", "--key-format", "--mode", "--data-unit-size",
-                                     "--dun-offset", "--keycheck", "--no-keycheck"})
+    for (const char* const option :
+         {"--key-file", "--key-format", "--mode", "--data-unit-size", "--dun-offset", "--keycheck"})
         if (has(option))
             throw cli::unusable(option, "has no use with --path plain, which encrypts nothing");
 }

@@ -118,6 +118,10 @@ void attachment::open_disk() {
 
 void attachment::start_server() {
     auto made = nbd::server::make(disk_->served(), {.threads = options_.disk.threads});
+    if (made.has_error() && made.error() == make_error(ENOMEM))
+        throw cli::program_error(exit_failed, "server",
+                                 "not enough memory, or not enough may be locked for rings (ulimit -l)",
+                                 ENOMEM);
     if (!made)
         throw cli::file_error(exit_failed, "server", made.error().value());
     server_ = std::move(*made);

@@ -36,17 +36,24 @@ std::string default_key_check_path(const std::string& image) {
 
 image_key_check::image_key_check(const attach_options& options, bytes_view key)
     : options_(options), path_(chosen_path(options)) {
-    if (!options.disk.crypto)
-        return;
-    if (options.no_key_check) {
+    const bool is_plain = !options.disk.crypto;
+    if (!is_plain && options.no_key_check)
         outcome_ = "skipped";
-        if (options.new_size)
-            leave_out();
-    } else if (options.new_size) {
+    if (options.new_size && (is_plain || options.no_key_check))
+        leave_out();
+    else if (is_plain)
+        refuse_plain();
+    else if (options.new_size)
         make(key);
-    } else {
+    else if (!options.no_key_check)
         verify(key);
-    }
+}
+
+// Plaintext among ciphertext is as bad as another key.
+void image_key_check::refuse_plain() const {
+    if (!options_.no_key_check && !path_.empty() && access(path_.c_str(), F_OK) == 0)
+        throw cli::unusable(
+            path_, "a key check: the image is encrypted; with --no-keycheck --path plain serves it as it is");
 }
 
 // It may be the only one of an image that is elsewhere at the moment: moved, or not mounted.

@@ -31,6 +31,7 @@ class image_key_check {
   private:
     void make(bytes_view key);
     void leave_out();
+    void refuse_plain() const;
     void verify(bytes_view key);
     void check_may_replace() const;
 

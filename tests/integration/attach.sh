@@ -119,7 +119,7 @@ several() {
 
 json() {
     local server
-    expect_exit 0 "$blkcrypto" attach disk.img --listen "[::1]:0" --insecure --path plain --json
+    expect_exit 0 "$blkcrypto" attach disk.img --listen "[::1]:0" --insecure --path plain --no-keycheck --json
     server=$(field pid)
     pids+=("$server")
     uri=$(field uri)
@@ -140,7 +140,7 @@ nothing_is_kept_open() {
     pids+=("$reader")
     exec 9>lock
     flock 9
-    behind disk --path plain --json=json.pipe
+    behind disk --path plain --no-keycheck --json=json.pipe
     exec 9>&-
     until_true 10 has_ended "$reader" || fail "whoever reads the JSON sees no end of it"
     grep -q blkcrypto-attach json.out || fail "JSON in a pipe: $(cat json.out)"

@@ -144,10 +144,12 @@ crypto_options() {
     refused "--mode: missing" disk.img --socket s.sock --key-file key --data-unit-size 4k
     refused "--key-file: missing" disk.img --socket s.sock --mode aes-256-xts --data-unit-size 4k
     refused "--data-unit-size: missing" disk.img --socket s.sock --key-file key --mode aes-256-xts
-    for option in "--key-file key" "--mode adiantum" "--data-unit-size 4k" "--dun-offset 1" "--key-format hex" --no-keycheck; do
+    for option in "--key-file key" "--mode adiantum" "--data-unit-size 4k" "--dun-offset 1" "--key-format hex" "--keycheck c"; do
         # shellcheck disable=SC2086 # an option and its value
         refused "has no use with --path plain" disk.img --socket s.sock --path plain $option
     done
+    refused "--engine: has no use without --path inline" disk.img "${on_socket[@]}" --engine generic
+    refused "no use with another --path" disk.img "${on_socket[@]}" --path inline --decrypt-workers 1
     refused "'0' is not a number" disk.img "${on_socket[@]}" --threads 0
     refused "'65' is not a number" disk.img "${on_socket[@]}" --threads 65
     refused "--decrypt-workers" disk.img "${on_socket[@]}" --decrypt-workers many

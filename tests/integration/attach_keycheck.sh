@@ -50,7 +50,10 @@ wrong_keys() {
     head -c 32 key >key32
     refused "made with mode aes-256-xts, not sm4-xts" disk.img --socket disk.sock --key-file key32 --mode sm4-xts --data-unit-size 4k
     expect_equal "the image" "$(sha256_of disk.img)" "$before"
+    refused "disk.img.keycheck: a key check: the image is encrypted" disk.img --socket disk.sock --path plain
     # Whoever insists.
+    behind disk --path plain --no-keycheck
+    keycheck_is none
     behind disk --key-file other.key --mode aes-256-xts --data-unit-size 4k --no-keycheck
     [[ ! -s disk.log ]] || fail "says something: $(cat disk.log)"
     keycheck_is skipped
