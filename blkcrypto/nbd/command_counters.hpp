@@ -43,7 +43,7 @@ struct command_counter {
     std::uint64_t requests = 0;
     std::uint64_t bytes = 0; // of those that went well
     std::uint64_t errors = 0;
-    latency_buckets latency; // from the request's last byte to its outcome
+    latency_buckets latency; // from when all of it was there and there was room for it, to its outcome
 
     void add(const command_counter& other) noexcept {
         requests += other.requests;

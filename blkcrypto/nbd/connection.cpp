@@ -29,9 +29,11 @@ void connection::service() noexcept {
     send();
     while (!is_closed_ && gets_on())
         send();
-    const bool is_done = transmission_ && !transmission_->takes_input() && transmission_->is_idle();
-    if (is_done)
+    const bool is_ending = transmission_ && !transmission_->takes_input();
+    if (is_ending && transmission_->is_idle())
         close();
+    else if (is_ending && waits_to_send_ && timers_ == 0)
+        lose_patience_later(); // nothing but the client keeps the connection
     if (!is_closed_)
         receive();
 }
@@ -162,8 +164,6 @@ void connection::send() noexcept {
             sent(bytes);
         } else if (error == asio::error::would_block || error == asio::error::try_again) {
             waits_to_send_ = true;
-            if (transmission_ && !transmission_->takes_input() && timers_ == 0)
-                lose_patience_later(); // nothing but the client keeps the connection
             socket_.async_wait(client_socket::wait_write, in_memory(send_memory_, [this](const error_code&) {
                                    waits_to_send_ = false;
                                }));

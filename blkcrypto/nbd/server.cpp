@@ -116,10 +116,10 @@ void server::hand_over(client_socket&& socket, std::size_t to) {
     if (connections_.load() >= options_.connections_max)
         return;
     ++connections_;
+    // The system has a limit for the one, and unix sockets refuse the other, which they do not need.
     boost::system::error_code ignored;
-    socket.set_option(asio::socket_base::send_buffer_size(send_buffer_bytes),
-                      ignored);                                // the system has a limit
-    socket.set_option(asio::ip::tcp::no_delay(true), ignored); // refused by unix sockets, which need none
+    socket.set_option(asio::socket_base::send_buffer_size(send_buffer_bytes), ignored);
+    socket.set_option(asio::ip::tcp::no_delay(true), ignored);
     server_thread& thread = thread_at(to);
     if (to == 0)
         return thread.adopt(std::move(socket));

@@ -55,8 +55,8 @@ std::error_code server_thread::set_up() noexcept {
 
 void server_thread::adopt(client_socket&& socket) noexcept {
     try {
-        connections_.reserve(connections_.size() +
-                             1); // a connection that waits for its client cannot be undone
+        // First: a connection that waits for its client cannot be undone.
+        connections_.reserve(connections_.size() + 1);
         if (!is_draining_)
             connections_.push_back(
                 std::make_unique<connection>(std::move(socket), disk_, *queue_, counters_, patience_));

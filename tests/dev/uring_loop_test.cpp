@@ -4,6 +4,7 @@
 #include "blkcrypto/base/thread_env.hpp"
 #include "tests/dev/restricted_child.hpp"
 #include "tests/dev/temporary_image.hpp"
+#include "tests/support/counting_task.hpp"
 #include "tests/support/guarded_buffer.hpp"
 
 #include <array>
@@ -47,16 +48,6 @@ struct direct_read final : uring_op {
     guarded_buffer memory{4096, guard_side::start};
     int completed = 0;
     int last_res = -1;
-};
-
-struct counting_task final : task {
-    void run(unsigned) noexcept override { ++runs; }
-    int runs = 0;
-};
-
-struct counting_timer final : timer {
-    void run(unsigned) noexcept override { ++runs; }
-    int runs = 0;
 };
 
 /// A ring on this thread.

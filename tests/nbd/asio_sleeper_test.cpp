@@ -2,6 +2,7 @@
 // A thread_env that sleeps in Asio: what holds of one that sleeps by itself holds of it.
 #include "blkcrypto/nbd/asio_sleeper.hpp"
 #include "tests/support/allocation_counter.hpp"
+#include "tests/support/counting_task.hpp"
 
 #include <boost/asio/post.hpp>
 #include <doctest/doctest.h>
@@ -32,16 +33,6 @@ struct sleeping_thread {
         }
         return sleeps;
     }
-};
-
-struct counting_task final : task {
-    void run(unsigned) noexcept override { ++runs; }
-    int runs = 0;
-};
-
-struct counting_timer final : timer {
-    void run(unsigned) noexcept override { ++runs; }
-    int runs = 0;
 };
 
 /// What is to be done between two threads, one after the other.

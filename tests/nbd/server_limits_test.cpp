@@ -174,6 +174,20 @@ TEST_CASE("a server that stops loses patience with clients that do not fetch the
     }
 }
 
+TEST_CASE("a client that says goodbye and does not fetch its replies loses its place") {
+    const auto disk = memory_disk();
+    running_server server(*disk, {.patience = milliseconds(1'000)});
+    socket_client silent(server), other(server);
+    silent.shake_hands();
+    other.shake_hands();
+    ask_for_more_than_it_reads(silent);
+    works(other);
+    silent.talk.ask(command::disc, 0, 0);
+    silent.send(silent.talk.unsent());
+    CHECK(server.has_connections(1));
+    works(other);
+}
+
 TEST_CASE("a client that does not fetch its replies keeps nobody else waiting") {
     const auto disk = memory_disk();
     running_server server(*disk);
