@@ -19,6 +19,8 @@ end_all() {
     local pid
     for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null; done
     wait
+    # One that was not to start at all: nobody has its process.
+    timeout 10 "$blkcrypto" detach --all >/dev/null 2>&1
     cd / && rm -rf "$dir"
 }
 
