@@ -11,6 +11,7 @@ namespace blkcrypto::bench {
 class idle_cipher final : public skcipher {
   public:
     std::error_code setkey(bytes_view) noexcept override { return {}; }
+    void forget() noexcept override {}
 
   private:
     void crypt_units(cipher_direction, const unit_run&, cipher_lane&) const noexcept override {}
@@ -47,7 +48,7 @@ class idle_tfms final : public tfm_source {
         return {acquire_outcome::ready, {&cipher_, grant.slot.value}};
     }
     void release(env& e, const tfm_lease& lease) noexcept override {
-        profile_->put_keyslot(e, {lease.cookie});
+        profile_->put_keyslot(e, {static_cast<std::uint32_t>(lease.cookie)});
     }
     std::error_code evict(env& e, const key_request& key) noexcept override {
         return profile_->evict_key(e, key);

@@ -7,11 +7,14 @@
 
 namespace blkcrypto::fsdemo {
 
+class key_strategy;
+
 struct crypto_door {
     env& environment;
     block_device& device;
     crypto_fallback* fallback; // null: none
     env& metadata_environment; // of the same thread, for the filesystem alone: metadata_io.hpp says why
+    key_strategy* strategy = nullptr; // the fallback's tfm source, if it is one that wants to hear of files
 };
 
 } // namespace blkcrypto::fsdemo

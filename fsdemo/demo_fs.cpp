@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fsdemo/demo_fs.hpp"
 
+#include "fsdemo/fs_modules.hpp"
+#include "fsdemo/key_strategy.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
@@ -40,7 +43,18 @@ result<std::unique_ptr<demo_fs>> demo_fs::mount(const crypto_door& door, const f
 
 std::error_code demo_fs::set_up(const fs_options& options) {
     commits_for_room_ = options.commits_for_room;
-    auto keys = extent_keys::make(door_, options.keys_max);
+    const bool wants_modules =
+        door_.strategy != nullptr && door_.strategy->traits().modules != module_use::never;
+    if (wants_modules)
+        modules_ = std::make_unique<fs_modules>(*this, door_.environment);
+    if (options.derived_keys_max != 0) {
+        auto derived = derived_keys::make(door_.environment, options.derived_keys_max);
+        if (!derived)
+            return derived.error();
+        derived_keys_ = std::move(*derived);
+    }
+    auto keys = extent_keys::make(
+        door_, {.capacity = options.keys_max, .derived = derived_keys_.get(), .modules = modules_.get()});
     if (!keys)
         return keys.error();
     extent_keys_ = std::move(*keys);
@@ -49,10 +63,15 @@ std::error_code demo_fs::set_up(const fs_options& options) {
     if (!queue)
         return queue.error();
     queue_ = std::move(*queue);
-    return {};
+    return wants_modules ? modules_->find() : std::error_code{};
+}
+
+std::uint64_t demo_fs::modules_loaded() const noexcept {
+    return modules_ ? modules_->loaded() : 0;
 }
 
 demo_fs::~demo_fs() {
+    modules_.reset(); // its files are open
     assert(open_.empty());
     keys_.set_observer(nullptr);
 }

@@ -29,9 +29,10 @@ namespace blkcrypto::fsdemo {
 
 struct fs_options {
     bool read_only = false;
-    unsigned keys_max = 1024;     // derived keys that are kept
-    std::size_t nodes_max = 2048; // of the tree that are kept: 8 MiB
-    unsigned depth = 128;         // file_ios at work at once; more wait
+    unsigned keys_max = 1024;         // extents' infos that are kept
+    unsigned derived_keys_max = 1024; // keys of extents that are kept; 0: each use of a pool or slot derives
+    std::size_t nodes_max = 2048;     // of the tree that are kept: 8 MiB
+    unsigned depth = 128;             // file_ios at work at once; more wait
     /// Without room, what has been done is committed where that makes some. Else nothing is before sync(),
     /// and there is no room.
     bool commits_for_room = true;
@@ -53,6 +54,7 @@ struct extent_row {
 };
 
 class demo_fs;
+class fs_modules;
 
 /// An open file. The filesystem outlives it.
 class file_handle {
@@ -160,7 +162,16 @@ class demo_fs {
     /// filesystem has failed: the image is as after the last sync, and has to be mounted again.
     std::error_code sync();
 
-    const extent_key_counters& key_use() const noexcept { return extent_keys_->counters(); }
+    /// Of infos of extents.
+    const cache_counters& key_use() const noexcept { return extent_keys_->counters(); }
+    /// Of derived keys.
+    cache_counters derived_key_use() const noexcept {
+        return derived_keys_ ? derived_keys_->counters() : cache_counters{};
+    }
+    /// Of keyslots, or of what the key_strategy has instead.
+    keyslot_counters tfm_use() const noexcept { return queue_->tfm_use(); }
+    /// Read so far.
+    std::uint64_t modules_loaded() const noexcept;
     volume& metadata() noexcept { return *volume_; }
 
   private:
@@ -188,6 +199,8 @@ class demo_fs {
     std::error_code shorten(inode_number inode, std::uint64_t kept_bytes);
     std::error_code remove_with_data(inode_number parent, std::string_view name, inode_number inode);
     std::error_code set_up_encryption(open_file& file);
+    std::error_code set_up_with_strategy(open_file& file);
+    std::error_code prepare_extents(open_file& file);
     std::error_code zero_tail(open_file& file, std::uint64_t size_bytes);
     void close(open_file& file) noexcept;
 
@@ -195,9 +208,11 @@ class demo_fs {
     bool commits_for_room_ = true;
     std::unique_ptr<volume> volume_;
     keyring keys_;
+    std::unique_ptr<derived_keys> derived_keys_; // null: none are kept
     std::unique_ptr<extent_keys> extent_keys_;
     std::unique_ptr<fs_queue> queue_;
     std::map<inode_number, std::unique_ptr<open_file>> open_;
+    std::unique_ptr<fs_modules> modules_; // null: the strategy has no use for them
 };
 
 } // namespace blkcrypto::fsdemo

@@ -2,6 +2,9 @@
 // demo_fs: open files, their sizes and shared extents.
 #include "fsdemo/demo_fs.hpp"
 
+#include "fsdemo/fs_modules.hpp"
+#include "fsdemo/key_strategy.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -47,7 +50,8 @@ result<file_handle> demo_fs::open(inode_number inode) {
         const auto known = open_.find(inode);
         if (known != open_.end()) {
             // New handles need the key to be there (4.9), those that exist do not.
-            if (known->second->master_ && !known->second->master_->is_present())
+            const auto& crypt = known->second->crypt_;
+            if (crypt && !crypt->master->is_present())
                 return make_error(ENOKEY);
             ++known->second->opens_;
             return file_handle(*this, *known->second);
@@ -81,14 +85,66 @@ std::error_code demo_fs::set_up_encryption(open_file& file) {
     if (!master)
         return master.error();
     const data_unit_size unit_size = unit_size_of(*policy, traits());
-    file.master_ = std::move(*master);
-    file.config_.emplace(crypto_config{mode, unit_size, dun_bytes_in_extent(unit_size)});
-    return start_using_key(door_.environment, door_.device, door_.fallback, any_key(*file.config_));
+    file.crypt_.emplace(std::move(*master), crypto_config{mode, unit_size, dun_bytes_in_extent(unit_size)});
+    const std::error_code error = set_up_with_strategy(file);
+    if (error)
+        file.crypt_.reset();
+    return error;
+}
+
+std::error_code demo_fs::set_up_with_strategy(open_file& file) {
+    file_crypt_info& crypt = *file.crypt_;
+    key_strategy* const strategy = door_.strategy;
+    if (strategy != nullptr && strategy->traits().modules == module_use::at_open)
+        if (const std::error_code error = modules_->load(crypt.config.mode))
+            return error;
+    if (const std::error_code error =
+            start_using_key(door_.environment, door_.device, door_.fallback, any_key(crypt.config)))
+        return error;
+    if (strategy == nullptr)
+        return {};
+    if (const std::error_code error = strategy->file_opened(door_.environment, crypt))
+        return error;
+    const std::error_code error =
+        strategy->traits().prepares_at_open ? prepare_extents(file) : std::error_code{};
+    if (error) {
+        extent_keys_->forget(crypt);
+        strategy->file_closed(door_.environment, crypt);
+    }
+    return error;
+}
+
+// An extent that two parts share is prepared once.
+std::error_code demo_fs::prepare_extents(open_file& file) {
+    const auto parts = all_parts(*volume_, file.number_);
+    if (!parts)
+        return parts.error();
+    for (const file_part& part : *parts) {
+        if (part.is_hole())
+            continue;
+        std::string_view why;
+        if (!part.item.context)
+            return make_error(EINVAL);
+        const auto context = decode_extent_context(*part.item.context, *file.item_.policy(), why);
+        if (!context)
+            return context.error();
+        const auto info = extent_keys_->pin(context->nonce, *file.crypt_);
+        if (!info)
+            return info.error();
+        if (const std::error_code error = door_.strategy->prepare(door_.environment, **info))
+            return error;
+    }
+    return {};
 }
 
 void demo_fs::close(open_file& file) noexcept {
-    if (--file.opens_ == 0)
-        open_.erase(file.number_);
+    if (--file.opens_ != 0)
+        return;
+    if (file.crypt_ && door_.strategy != nullptr) {
+        extent_keys_->forget(*file.crypt_);
+        door_.strategy->file_closed(door_.environment, *file.crypt_);
+    }
+    open_.erase(file.number_);
 }
 
 std::error_code demo_fs::truncate(open_file& file, std::uint64_t size_bytes) {

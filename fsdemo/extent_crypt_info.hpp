@@ -1,94 +1,135 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The key of an extent (struct fscrypt_extent_info and its blk_crypto_key), and the cache of them: derived
-// from a master key and the extent's nonce when it is first needed, kept while there is room, found again by
-// (master key, nonce, mode). The cache has a fixed number of places, all made up front: deriving a key
-// allocates nothing (property 70), so it may be done in the I/O path.
+// What is kept of an extent while its key is in use, and for as long as there is room after that (struct
+// fscrypt_extent_info and its blk_crypto_key): who it is, by master key, nonce and mode, and what the
+// key_strategy in use has of it. Its address is the identity that the block layer knows the key by.
 //
-// Whoever uses a key holds a reference; the one not used for longest makes room. A key leaves every keyslot
-// before its place is used for another, and all keys of a master key leave when its secret is wiped.
+// A fixed number of infos, all made up front: in the I/O path they allocate nothing (property 70). Whoever
+// uses one holds a reference; the one not used for longest makes room. A key leaves every keyslot and pool
+// before its info is used for another, and all infos under a master key go when its secret is wiped.
 
 #include "fsdemo/crypto_door.hpp"
-#include "fsdemo/keyring.hpp"
+#include "fsdemo/derived_keys.hpp"
+#include "fsdemo/file_crypt_info.hpp"
+#include "fsdemo/module_loader.hpp"
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
 
 namespace blkcrypto::fsdemo {
 
+class extent_keys;
+
 class extent_crypt_info final : public key_request {
   public:
-    extent_crypt_info(const crypto_config& config, const secret& bytes, std::uint32_t place) noexcept
-        : key_request(config), bytes_(bytes), place_(place) {}
+    extent_crypt_info(const crypto_config& config, const master_key& master, const crypto_nonce& nonce,
+                      file_crypt_info* file, bytes_span memory, extent_keys& keys,
+                      std::uint32_t place) noexcept
+        : key_request(config), master_(master), nonce_(nonce), file_(file), memory_(memory), keys_(keys),
+          place_(place) {}
 
+    const master_key& master() const noexcept { return master_; }
+    const crypto_nonce& nonce() const noexcept { return nonce_; }
+    /// Null: it belongs to no file (strategy_traits).
+    file_crypt_info* file() const noexcept { return file_; }
+
+    /// HKDF-expands it, or copies it if the filesystem keeps derived keys and has this one.
     std::error_code derive(secret& into) const noexcept override;
+
+    // --- for the key_strategy in use, which alone touches them ---
+
+    mutable void* of_strategy = nullptr; // null at first; the strategy's evict() takes back what is there
+    /// As much as strategy_traits asked for, zeros at first, aligned to 64 bytes. Gone with the info, after
+    /// evict().
+    bytes_span memory() const noexcept { return memory_; }
+    /// To derive into, on the filesystem's thread; whoever did wipes it.
+    secret& scratch() const noexcept;
+    module_loader& modules() const noexcept;
 
   private:
     friend class extent_keys;
-    const secret& bytes_; // its place's
+    const master_key& master_;
+    const crypto_nonce nonce_;
+    file_crypt_info* const file_;
+    const bytes_span memory_;
+    extent_keys& keys_;
     const std::uint32_t place_;
 };
 
-struct extent_key_counters {
-    std::uint64_t hits = 0;
-    std::uint64_t misses = 0;    // derived
-    std::uint64_t evictions = 0; // of them, in the place of another
+struct extent_keys_options {
+    unsigned capacity = 1024;
+    derived_keys* derived = nullptr;  // null: derived anew each time
+    module_loader* modules = nullptr; // null: no mode needs one
 };
 
 class extent_keys final : public wipe_observer {
   public:
-    /// EINVAL for no places. ENOMEM. The keyring tells it of wiped secrets: keyring::set_observer().
-    static result<std::unique_ptr<extent_keys>> make(const crypto_door& door, unsigned capacity);
+    /// EINVAL for no places. ENOMEM. The keyring tells it of wiped secrets: keyring::set_observer(). What
+    /// the options point at outlives it.
+    static result<std::unique_ptr<extent_keys>> make(const crypto_door& door,
+                                                     const extent_keys_options& options);
     /// No key is in use.
     ~extent_keys();
 
     struct grant {
         extent_crypt_info* key = nullptr; // null without an error: all places are in use, ask again later
-        std::error_code error;            // of start_using_key()
+        std::error_code error;            // of start_using_key(); EINVAL: known with another unit size
     };
-    /// Allocates nothing. The key is in use until put().
-    grant get(const master_key& master, const crypto_nonce& nonce, const crypto_config& config) noexcept;
+    /// Allocates nothing. The key is in use until put(). `file`: the open file that it is to belong to.
+    grant get(const master_key& master, const crypto_nonce& nonce, const crypto_config& config,
+              file_crypt_info* file = nullptr) noexcept;
     void put(extent_crypt_info& key) noexcept;
+
+    /// get() for an extent of a file, which keeps it until forget(): there are as many places as are needed.
+    /// For the time when a file is opened. ENOMEM.
+    result<extent_crypt_info*> pin(const crypto_nonce& nonce, file_crypt_info& file);
+    /// All that belong to the file go. Nothing of it is in use but what it keeps itself.
+    void forget(file_crypt_info& file) noexcept;
 
     void secret_wiped(const master_key& master) noexcept override;
 
     unsigned capacity() const noexcept { return static_cast<unsigned>(places_.size()); }
     unsigned in_use() const noexcept { return in_use_; }
-    const extent_key_counters& counters() const noexcept { return counters_; }
+    const cache_counters& counters() const noexcept { return counters_; }
 
   private:
-    static constexpr std::uint32_t none = UINT32_MAX;
+    friend class extent_crypt_info;
+    static constexpr std::uint32_t none = nonce_index::none;
+    static constexpr unsigned grown_at_once = 256;
 
     struct place {
-        secret bytes;
         std::optional<extent_crypt_info> key; // none: free
-        const master_key* master = nullptr;
-        crypto_nonce nonce{};
+        bytes_span memory;
         unsigned references = 0;
-        std::uint32_t next_in_bucket = none;
-        // Of those not in use, which are in the order of their last use; free ones are first.
-        std::uint32_t older = none;
-        std::uint32_t newer = none;
+        bool is_pinned = false; // one of the references is its file's
+        // Of those that belong to the same file.
+        std::uint32_t previous_of_file = none;
+        std::uint32_t next_of_file = none;
     };
+    class memory_chunk;
 
-    extent_keys(const crypto_door& door, std::vector<place>&& places);
-    std::uint32_t& bucket_of(const crypto_nonce& nonce) noexcept;
-    std::uint32_t find(const master_key& master, const crypto_nonce& nonce, crypto_mode mode) noexcept;
-    void vacate(std::uint32_t index) noexcept;
+    extent_keys(const crypto_door& door, const extent_keys_options& options, secret&& scratch);
+    std::error_code grow(unsigned count);
+    std::uint32_t find(const master_key& master, const crypto_nonce& nonce, crypto_mode mode,
+                       const file_crypt_info* file) const noexcept;
     std::error_code move_in(std::uint32_t index, const master_key& master, const crypto_nonce& nonce,
-                            const crypto_config& config) noexcept;
-    void take_from_idle(std::uint32_t index) noexcept;
-    void put_idle_last(std::uint32_t index) noexcept;
-    void put_idle_first(std::uint32_t index) noexcept;
+                            const crypto_config& config, file_crypt_info* file) noexcept;
+    void vacate(std::uint32_t index) noexcept;
+    void vacate_idle(std::uint32_t index) noexcept;
+    void link_to_file(std::uint32_t index) noexcept;
+    void unlink_from_file(std::uint32_t index) noexcept;
 
     const crypto_door door_;
-    std::vector<place> places_;
-    std::vector<std::uint32_t> buckets_;
-    std::uint32_t oldest_ = none;
-    std::uint32_t newest_ = none;
+    derived_keys* const derived_;
+    module_loader* const modules_;
+    secret scratch_;
+    std::vector<memory_chunk> memory_;
+    std::deque<place> places_; // whose addresses stay
+    nonce_index index_;
     unsigned in_use_ = 0;
-    extent_key_counters counters_;
+    cache_counters counters_;
 };
 
 } // namespace blkcrypto::fsdemo

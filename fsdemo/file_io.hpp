@@ -41,6 +41,8 @@ class file_io {
     std::byte* memory = nullptr;            // not of zero
     buffer_id buffer = unregistered_buffer; // that `memory` lies in: demo_fs::register_buffer()
     file_io_end* observer = nullptr;
+    /// Gets where the time of its bios went. Of several at once only one's.
+    bio_stamps* stamps = nullptr;
 
     /// EIO and its like, of the device; ENOSPC; ENOKEY; EINVAL: an extent of another key or mode than its
     /// file; EUCLEAN; EFBIG; EROFS.
@@ -58,6 +60,7 @@ class file_io {
         memory = data.data();
         buffer = unregistered_buffer;
         observer = &told;
+        stamps = nullptr;
         status = {};
         done_bytes = 0;
     }

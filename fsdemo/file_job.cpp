@@ -117,7 +117,7 @@ std::error_code file_job::look() {
         const std::uint64_t size_bytes = file_->size_bytes();
         length_bytes_ = std::min(length_bytes_, size_bytes - std::min(io_->offset_bytes, size_bytes));
         const std::uint32_t unit_bytes =
-            file_->config_ ? file_->config_->unit_size.bytes() : sector_size_bytes;
+            file_->crypt_ ? file_->crypt_->config.unit_size.bytes() : sector_size_bytes;
         set_region(std::max(unit_bytes, queue_.least_granule_bytes_));
     }
     at_bytes_ = begin_bytes_;
@@ -131,7 +131,7 @@ std::error_code file_job::look_at_write() {
         return error;
     if (io_->in_place) {
         const std::uint32_t unit_bytes =
-            file_->config_ ? file_->config_->unit_size.bytes() : sector_size_bytes;
+            file_->crypt_ ? file_->crypt_->config.unit_size.bytes() : sector_size_bytes;
         set_region(std::max(unit_bytes, queue_.least_granule_bytes_));
         if (const std::error_code error = check_in_place(is_in_place_))
             return error;

@@ -47,6 +47,7 @@ result<file_job::progress> file_job::add(bio_op op, const file_part& part, std::
     else
         b->io.prepare(op, start, {b->segments.data(), 1}, *b);
     set_bio_crypt_ctx(b->io, key, offset_bytes);
+    b->io.stamps = bios_in_flight_ == 0 ? io_->stamps : nullptr;
     built_ = b;
     return progress::made;
 }
@@ -60,7 +61,9 @@ std::error_code file_job::get_key(const file_part& part, extent_crypt_info*& key
     const auto context = decode_extent_context(*part.item.context, *file_->item_.policy(), why);
     if (!context)
         return context.error();
-    const auto granted = queue_.keys_.get(*file_->master_, context->nonce, *file_->config_);
+    file_crypt_info& crypt = *file_->crypt_;
+    const auto granted = queue_.keys_.get(*crypt.master, context->nonce, crypt.config,
+                                          queue_.keys_are_of_files_ ? &crypt : nullptr);
     key = granted.key;
     is_busy = granted.key == nullptr && !granted.error;
     return granted.error;

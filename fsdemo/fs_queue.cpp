@@ -2,6 +2,7 @@
 #include "fsdemo/fs_queue.hpp"
 
 #include "fsdemo/file_job.hpp"
+#include "fsdemo/key_strategy.hpp"
 
 #include <cassert>
 
@@ -10,6 +11,7 @@ namespace blkcrypto::fsdemo {
 fs_queue::fs_queue(const crypto_door& door, volume& metadata, extent_keys& keys,
                    std::unique_ptr<submit_queue> bios, const fs_queue_options& options)
     : door_(door), volume_(metadata), keys_(keys), commits_for_room_(options.commits_for_room),
+      keys_are_of_files_(door.strategy != nullptr && door.strategy->traits().infos_are_of_files),
       bios_(std::move(bios)), least_granule_bytes_(door.device.limits().logical_block_size_bytes) {
     jobs_.reserve(options.depth);
     free_jobs_.reserve(options.depth);

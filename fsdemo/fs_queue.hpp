@@ -44,6 +44,7 @@ class fs_queue {
     unsigned in_flight() const noexcept { return in_flight_; }
     /// As submit_queue's.
     buffer_id register_buffer(bytes_span memory) noexcept { return bios_->register_buffer(memory); }
+    keyslot_counters tfm_use() const noexcept { return bios_->keyslot_use(); }
 
   private:
     friend class file_job;
@@ -64,6 +65,7 @@ class fs_queue {
     volume& volume_;
     extent_keys& keys_;
     const bool commits_for_room_;
+    const bool keys_are_of_files_;
     std::unique_ptr<submit_queue> bios_;
     const std::uint32_t least_granule_bytes_; // the device's block
     std::vector<std::unique_ptr<file_job>> jobs_;

@@ -18,11 +18,11 @@ const file_part* part_cache::find(std::uint64_t at_bytes) const noexcept {
     return at_bytes < part.end_bytes ? &part : nullptr;
 }
 
-const file_part& part_cache::add(const file_part& part) noexcept {
+const file_part& part_cache::add(const file_part& part) {
     if (parts_.size() == parts_max)
         parts_.clear();
     const auto behind = std::ranges::upper_bound(parts_, part.begin_bytes, {}, &file_part::begin_bytes);
-    return *parts_.insert(behind, part); // there is room
+    return *parts_.insert(behind, part);
 }
 
 open_file::open_file(inode_number number, const inode_item& item)

@@ -3,10 +3,9 @@
 // A file that is open: what is known of it without looking at the tree, shared by all who have it open (an
 // in-core inode, with its fscrypt_inode_info). Made and closed by demo_fs; its I/O is fs_queue's.
 
-#include "blkcrypto/block/crypto_key.hpp"
 #include "blkcrypto/block/range_lock.hpp"
+#include "fsdemo/file_crypt_info.hpp"
 #include "fsdemo/file_extents.hpp"
-#include "fsdemo/keyring.hpp"
 
 #include <optional>
 #include <vector>
@@ -14,14 +13,13 @@
 namespace blkcrypto::fsdemo {
 
 /// The parts of a file that were looked up last, so that I/O need not look into the tree. A fixed number of
-/// places; when they are all taken it begins anew.
+/// places at most; when they are all taken it begins anew.
 class part_cache {
   public:
-    part_cache() { parts_.reserve(parts_max); }
-
     /// Null: not known.
     const file_part* find(std::uint64_t at_bytes) const noexcept;
-    const file_part& add(const file_part& part) noexcept;
+    /// Throws bad_alloc.
+    const file_part& add(const file_part& part);
     void clear() noexcept { parts_.clear(); }
 
   private:
@@ -36,7 +34,7 @@ class open_file {
     inode_number number() const noexcept { return number_; }
     std::uint64_t size_bytes() const noexcept { return item_.size_bytes; }
     const inode_item& item() const noexcept { return item_; }
-    bool is_encrypted() const noexcept { return config_.has_value(); }
+    bool is_encrypted() const noexcept { return crypt_.has_value(); }
 
   private:
     friend class demo_fs;
@@ -46,8 +44,7 @@ class open_file {
     const inode_number number_;
     inode_item item_; // as in the tree
     unsigned opens_ = 0;
-    master_key_ref master_;               // of an encrypted file
-    std::optional<crypto_config> config_; // likewise: of the keys of its extents
+    std::optional<file_crypt_info> crypt_; // of an encrypted file
     part_cache parts_;
     range_lock ranges_;
 };

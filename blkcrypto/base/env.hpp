@@ -217,6 +217,13 @@ class env : public executor {
         return context_;
     }
 
+    /// The context before. For who does not narrow it, as io_context_scope does, but names another.
+    io_context replace_context(io_context context) noexcept {
+        const io_context before = context_;
+        context_ = context;
+        return before;
+    }
+
     void reached(hook_point point, const resource_class& what) noexcept {
         if (hooks_ != nullptr) [[unlikely]]
             hooks_->reached(point, what, context_);

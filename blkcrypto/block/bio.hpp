@@ -58,8 +58,18 @@ struct bvec_iter {
 enum class bio_op : std::uint8_t { read, write, flush, discard, write_zeroes };
 
 /// The stages whose time can be told apart.
-enum class bio_stage : std::uint8_t { queued, tfm_wait, derive, setkey, cipher, bounce_wait, storage, done };
-inline constexpr std::size_t bio_stage_count = 8;
+enum class bio_stage : std::uint8_t {
+    queued,
+    tfm_wait,
+    allocate, // a tfm, by a source that makes them in the I/O path
+    derive,
+    setkey,
+    cipher,
+    bounce_wait,
+    storage,
+    done
+};
+inline constexpr std::size_t bio_stage_count = 9;
 
 /// Where the time of a bio went. Time is one line: it belongs to the stage entered last, so that the parts
 /// add up to the whole. Filled only for bios that bring one.

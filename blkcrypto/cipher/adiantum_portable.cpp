@@ -69,6 +69,10 @@ class adiantum_portable final : public skcipher {
         zeroize(block_key);
         return {};
     }
+    void forget() noexcept override {
+        zeroize({reinterpret_cast<std::byte*>(keys_.get()), sizeof(adiantum_keys)});
+        block_.forget();
+    }
 
   private:
     void crypt_units(cipher_direction direction, const unit_run& run,

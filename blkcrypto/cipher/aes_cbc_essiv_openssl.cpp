@@ -27,6 +27,10 @@ class aes_cbc_essiv_openssl final : public skcipher {
         zeroize(iv_key);
         return {};
     }
+    void forget() noexcept override {
+        data_.forget();
+        iv_.forget();
+    }
 
   private:
     void crypt_units(cipher_direction direction, const unit_run& run,

@@ -19,6 +19,7 @@ class aes_xts_openssl final : public skcipher {
         cipher_.setkey(key);
         return {};
     }
+    void forget() noexcept override { cipher_.forget(); }
 
   private:
     void crypt_units(cipher_direction direction, const unit_run& run,

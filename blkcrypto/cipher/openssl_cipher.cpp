@@ -56,13 +56,22 @@ result<openssl_cipher> openssl_cipher::make(openssl_algorithm& algorithm, unsign
 void openssl_cipher::setkey(bytes_view key) noexcept {
     if (key.size() != key_.size_bytes())
         fatal("openssl_cipher: a key of another length");
-    std::memcpy(key_.writable().data(), key.data(), key.size());
+    std::memmove(key_.writable().data(), key.data(), key.size());
     has_key_ = true;
     for (auto& lane : lanes_)
         for (std::size_t direction = 0; direction < 2; ++direction)
             if (lane.keyed[direction])
                 rekey(lane, direction);
     wipe_vector_registers();
+}
+
+// A context cannot be without a key once it had one: it gets another, which XTS does not refuse.
+void openssl_cipher::forget() noexcept {
+    for (std::size_t i = 0; i < key_.size_bytes(); ++i)
+        key_.writable()[i] = static_cast<std::byte>(i);
+    setkey(key_.bytes());
+    key_.wipe();
+    has_key_ = false;
 }
 
 void openssl_cipher::rekey(evp_lane& lane, std::size_t direction) const noexcept {

@@ -40,6 +40,8 @@ class openssl_cipher {
 
     /// `key` has the algorithm's length and is one that it accepts; the caller has looked. Allocates nothing.
     void setkey(bytes_view key) noexcept;
+    /// As skcipher::forget().
+    void forget() noexcept;
     bool has_key() const noexcept { return has_key_; }
 
     class call;

@@ -107,6 +107,13 @@ std::error_code check_usable(const skcipher_implementation& implementation) noex
     return selected().check(implementation);
 }
 
+std::size_t tfm_bytes(crypto_mode mode, unsigned lanes) noexcept {
+    const auto* implementation = selected_implementation(mode);
+    if (implementation == nullptr)
+        return 0;
+    return implementation->tfm_bytes * (implementation->library.empty() ? 1 : std::max(lanes, 1U));
+}
+
 result<std::unique_ptr<skcipher>> make_skcipher(crypto_mode mode, unsigned lanes) {
     const auto known = selected().of(mode);
     if (known.has_error())

@@ -2,6 +2,7 @@
 #include "blkcrypto/cipher/skcipher.hpp"
 
 #include "blkcrypto/base/log.hpp"
+#include "blkcrypto/cipher/adiantum_keys.hpp"
 #include "blkcrypto/cipher/adiantum_portable.hpp"
 #include "blkcrypto/cipher/adiantum_vector.hpp"
 #include "blkcrypto/cipher/aes_cbc_essiv_openssl.hpp"
@@ -20,6 +21,9 @@ namespace {
 
 using enum crypto_mode;
 
+// An EVP context with what the provider keeps in it, and the allocator's overhead.
+constexpr std::size_t openssl_context_bytes = 1024;
+
 // clang-format off
 constexpr auto implementations = std::to_array<skcipher_implementation>({
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
@@ -27,25 +31,26 @@ constexpr auto implementations = std::to_array<skcipher_implementation>({
     implementation_of<aes_xts_vaes_avx2>(aes_256_xts, "aes_xts_vaes_avx2", aes_xts_vaes_avx2_needs, "aes_256_rounds"),
     implementation_of<aes_xts_aesni_avx>(aes_256_xts, "aes_xts_aesni_avx", aes_xts_aesni_avx_needs, "aes_256_rounds"),
 #endif
-    {.mode = aes_256_xts, .name = "aes_xts_openssl", .make = &make_aes_xts_openssl, .library = "OpenSSL"},
+    {.mode = aes_256_xts, .name = "aes_xts_openssl", .make = &make_aes_xts_openssl, .library = "OpenSSL", .tfm_bytes = 2 * openssl_context_bytes},
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
     implementation_of<aes_cbc_essiv_vaes_avx512>(aes_128_cbc_essiv, "aes_cbc_essiv_vaes_avx512", aes_xts_vaes_avx512_needs, "aes_128_rounds"),
     implementation_of<aes_cbc_essiv_vaes_avx2>(aes_128_cbc_essiv, "aes_cbc_essiv_vaes_avx2", aes_xts_vaes_avx2_needs, "aes_128_rounds"),
     implementation_of<aes_cbc_essiv_aesni_avx>(aes_128_cbc_essiv, "aes_cbc_essiv_aesni_avx", aes_xts_aesni_avx_needs, "aes_128_rounds"),
 #endif
     {.mode = aes_128_cbc_essiv, .name = "aes_cbc_essiv_openssl", .make = &make_aes_cbc_essiv_openssl,
-     .library = "OpenSSL"},
+     .library = "OpenSSL", .tfm_bytes = 4 * openssl_context_bytes},
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
     implementation_of<adiantum_avx512>(adiantum, "adiantum_avx512", adiantum_avx512_needs, "chacha12_rounds"),
     implementation_of<adiantum_avx2>(adiantum, "adiantum_avx2", adiantum_avx2_needs, "chacha12_rounds"),
 #endif
-    {.mode = adiantum, .name = "adiantum_portable", .make = &make_adiantum_portable},
+    {.mode = adiantum, .name = "adiantum_portable", .make = &make_adiantum_portable,
+     .tfm_bytes = sizeof(adiantum_keys) + 2 * openssl_context_bytes},
 #if defined(BLKCRYPTO_VECTOR_CIPHERS)
     implementation_of<sm4_xts_gfni_avx512>(sm4_xts, "sm4_xts_gfni_avx512", sm4_xts_gfni_avx512_needs, "sm4_rounds"),
     implementation_of<sm4_xts_gfni_avx2>(sm4_xts, "sm4_xts_gfni_avx2", sm4_xts_gfni_avx2_needs, "sm4_rounds"),
     implementation_of<sm4_xts_aesni_avx>(sm4_xts, "sm4_xts_aesni_avx", sm4_xts_aesni_avx_needs, "sm4_rounds"),
 #endif
-    {.mode = sm4_xts, .name = "sm4_xts_openssl", .make = &make_sm4_xts_openssl, .library = "OpenSSL"},
+    {.mode = sm4_xts, .name = "sm4_xts_openssl", .make = &make_sm4_xts_openssl, .library = "OpenSSL", .tfm_bytes = 4 * openssl_context_bytes},
 });
 // clang-format on
 

@@ -64,6 +64,9 @@ class skcipher {
     /// EINVAL: a length other than the mode's, or XTS with two equal halves; the key before stays then.
     virtual std::error_code setkey(bytes_view key) noexcept = 0;
 
+    /// Zeroizes what setkey() left: as before the first one. For a moment when nobody uses it, as setkey().
+    virtual void forget() noexcept = 0;
+
     /// Crypts all segments as one run of whole data units; a unit may continue in the next segment. Cannot
     /// fail: the tfm is keyed and the lengths add up to whole units, or the process ends.
     void crypt(cipher_direction direction, const iv_sequence& ivs, data_unit_size unit_size,
@@ -81,6 +84,16 @@ struct cipher_limit {
     void (*run)(std::uint64_t bytes) noexcept = nullptr; // null: there is no such code
 };
 
+/// A tfm in memory that the caller provides: what a library of functions over expanded keys asks of its users
+/// instead of an allocation.
+struct placed_cipher {
+    static constexpr std::size_t alignment_bytes = 64;
+    std::size_t bytes = 0; // how much memory it takes
+    /// The tfm begins where the memory does. Nothing is allocated, nothing can fail. It ends with
+    /// std::destroy_at(), which zeroizes the expanded key.
+    skcipher* (*make_at)(std::byte* memory) noexcept = nullptr; // null: it cannot be had so
+};
+
 /// One way to do one mode.
 struct skcipher_implementation {
     crypto_mode mode;
@@ -91,6 +104,8 @@ struct skcipher_implementation {
     cpu_feature_set needs = {}; // where the processor lacks one it is passed over
     cipher_limit limit = {};
     std::string_view library = {}; // whose cipher it is; empty: ours
+    std::size_t tfm_bytes = 0;     // about how much memory a tfm takes, of a library's cipher for each lane
+    placed_cipher placed = {};
 };
 
 /// All that this build has, newest first within a mode.
@@ -105,6 +120,9 @@ const skcipher_implementation* selected_implementation(crypto_mode mode) noexcep
 /// Whether a program could get it: the processor has what it needs, and it passes its self-test, which is run
 /// once and said to fail once. ENOPKG if not, ENOMEM if that cannot be said now.
 std::error_code check_usable(const skcipher_implementation& implementation) noexcept;
+
+/// About how much memory a tfm of the mode takes; 0 if the mode has no implementation here.
+std::size_t tfm_bytes(crypto_mode mode, unsigned lanes) noexcept;
 
 /// An unkeyed tfm. ENOPKG: the mode has no implementation here. ENOMEM.
 result<std::unique_ptr<skcipher>> make_skcipher(crypto_mode mode, unsigned lanes);

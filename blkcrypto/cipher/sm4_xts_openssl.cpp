@@ -51,6 +51,10 @@ class sm4_xts_openssl final : public skcipher {
         tweak_.setkey(key.last(key_bytes / 2));
         return {};
     }
+    void forget() noexcept override {
+        data_.forget();
+        tweak_.forget();
+    }
 
   private:
     [[gnu::noinline]] static void crypt_unit(openssl_cipher::call& data, const std::byte* first_tweak,

@@ -21,6 +21,11 @@ struct acquire_context {
     waiter& parked; // left behind if the outcome is `parked`
     keyslot_counters& counters;
     bio_stamps* stamps = nullptr; // gets the time of derive and setkey
+
+    void enter_stage(bio_stage stage) const noexcept {
+        if (stamps != nullptr) [[unlikely]]
+            stamps->enter(stage, environment.now_ns());
+    }
 };
 
 } // namespace blkcrypto

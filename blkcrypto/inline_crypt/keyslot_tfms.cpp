@@ -40,7 +40,7 @@ class keyslot_tfms final : public tfm_source {
     }
 
     void release(env& e, const tfm_lease& lease) noexcept override {
-        profile_->put_keyslot(e, {lease.cookie});
+        profile_->put_keyslot(e, {static_cast<std::uint32_t>(lease.cookie)});
     }
 
     std::error_code evict(env& e, const key_request& key) noexcept override {

@@ -74,10 +74,7 @@ result<slot_tfms::tfm_row> slot_tfms::make_row(env& e, crypto_mode mode) const {
 
 std::error_code slot_tfms::keyslot_program(const key_request& key, keyslot_index slot,
                                            acquire_context& asker) noexcept {
-    return key_tfm(key, slot, [&](bio_stage stage) {
-        if (asker.stamps != nullptr) [[unlikely]]
-            asker.stamps->enter(stage, asker.environment.now_ns());
-    });
+    return key_tfm(key, slot, [&](bio_stage stage) { asker.enter_stage(stage); });
 }
 
 std::error_code slot_tfms::set_key(const key_request& key, keyslot_index slot) noexcept {

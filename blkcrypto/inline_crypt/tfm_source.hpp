@@ -13,7 +13,7 @@ namespace blkcrypto {
 /// A tfm with the wanted key, on loan until release().
 struct tfm_lease {
     const skcipher* tfm = nullptr;
-    std::uint32_t cookie = 0; // the source's
+    std::uintptr_t cookie = 0; // the source's
 };
 
 struct tfm_grant {

@@ -30,6 +30,7 @@ class flawed_cipher final : public skcipher {
         const bool overlooked = is_short ? flaw_ == flaw::takes_short_keys : flaw_ == flaw::takes_weak_keys;
         return overlooked ? std::error_code() : refused;
     }
+    void forget() noexcept override { right_->forget(); }
 
   private:
     void crypt_units(cipher_direction direction, const unit_run& run,

@@ -17,15 +17,17 @@ struct no_end final : bio_end_io {
 
 struct key_of_an_extent {
     key_of_an_extent(crypto_mode mode, std::uint32_t unit_bytes)
-        : bytes(*secret::make(find_mode(mode)->key_size_bytes)),
-          info({mode, *data_unit_size::make(unit_bytes), 8}, bytes, 0) {}
-    secret bytes;
-    extent_crypt_info info;
+        : made(crypto_key::make(random_bytes(find_mode(mode)->key_size_bytes, test_seed()),
+                                {mode, *data_unit_size::make(unit_bytes), 8})
+                   .value()),
+          info(*made) {}
+    std::unique_ptr<crypto_key> made;
+    const key_request& info;
 };
 
 /// A write of `size_bytes` that begins at that byte of the extent.
 struct some_bio {
-    some_bio(const extent_crypt_info* info, std::uint64_t offset_bytes, std::uint32_t size_bytes)
+    some_bio(const key_request* info, std::uint64_t offset_bytes, std::uint32_t size_bytes)
         : data(size_bytes), segment{data.data(), size_bytes} {
         b.prepare(bio_op::write, sector{0}, {&segment, 1}, end);
         set_bio_crypt_ctx(b, info, offset_bytes);

@@ -47,7 +47,7 @@ struct keys_rig {
                 [this](std::unique_ptr<tfm_source> tfms) {
                     return is_logging ? make_logging_tfms(std::move(tfms), log) : std::move(tfms);
                 }),
-          keys(*extent_keys::make(stack.door(), capacity)) {
+          keys(*extent_keys::make(stack.door(), {.capacity = capacity})) {
         ring.set_observer(keys.get());
         for (std::uint64_t n = 0; n < masters.size(); ++n) {
             identifiers[n] = *ring.add(master_key_bytes(n));
@@ -183,7 +183,7 @@ TEST_CASE(
 
 TEST_CASE("a cache of keys needs a place") {
     keys_rig r(1);
-    CHECK(extent_keys::make(r.stack.door(), 0).error() == make_error(EINVAL));
+    CHECK(extent_keys::make(r.stack.door(), {.capacity = 0}).error() == make_error(EINVAL));
 }
 
 TEST_CASE("a nonce that is known with another data unit size is refused, its key is left alone") {

@@ -43,6 +43,10 @@ class stand_in_cipher final : public skcipher {
         size_ = key.size();
         return {};
     }
+    void forget() noexcept override {
+        key_ = {};
+        size_ = 0;
+    }
     bytes_view key() const noexcept { return bytes_view(key_).first(size_); }
 
   private:

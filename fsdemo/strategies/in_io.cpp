@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fsdemo/strategies/in_io.hpp"
+
+#include <cerrno>
+
+namespace blkcrypto::fsdemo {
+
+// Nothing is made yet, but a mode that nobody has can be told.
+std::error_code in_io::start_using(env&, const crypto_config& config) {
+    if (selected_implementation(config.mode) == nullptr)
+        return make_error(ENOPKG);
+    set_started(config);
+    return {};
+}
+
+extent_transforms::making in_io::make(const extent_crypt_info& extent, acquire_context& asker) noexcept {
+    env& e = asker.environment;
+    const gfp_kernel_scope as_it_names(e);
+    const io_context_scope scope(e, scope_);
+    const crypto_mode mode = extent.config().mode;
+    blk_status status = blk_status::ok;
+    const acquire_outcome module = extent.modules().request(mode, asker.parked, status);
+    if (module != acquire_outcome::ready)
+        return {module, nullptr, status};
+    return made(or_no_memory([&] { return api_.allocate_in_io(e, mode); }));
+}
+
+result<std::unique_ptr<key_strategy>> make_in_io(io_context scope, const strategy_options& options) {
+    return or_no_memory(
+        [&]() -> result<std::unique_ptr<key_strategy>> { return std::make_unique<in_io>(scope, options); });
+}
+
+} // namespace blkcrypto::fsdemo

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fsdemo/strategies/transform_pool.hpp"
+
+#include "fsdemo/strategies/key_setup.hpp"
+
+#include <cassert>
+#include <cerrno>
+
+namespace blkcrypto::fsdemo {
+namespace {
+
+constexpr lock_class pool_lock{"transform_pool"};
+constexpr lock_class pool_waiting{"transform_pool.waiting"};
+
+} // namespace
+
+transform_pool::transform_pool(transform_memory& memory, crypto_mode mode, unsigned size, reuse how)
+    : memory_(memory), mode_(mode), reuse_(how), lock_(pool_lock), waiting_(pool_waiting), transforms_(size),
+      owners_(size, nullptr) {}
+
+result<std::unique_ptr<transform_pool>> transform_pool::make(env& e, crypto_api& api,
+                                                             transform_memory& memory, crypto_mode mode,
+                                                             unsigned size, reuse how) {
+    if (size == 0)
+        return make_error(EINVAL);
+    return or_no_memory([&]() -> result<std::unique_ptr<transform_pool>> {
+        std::unique_ptr<transform_pool> made(new transform_pool(memory, mode, size, how));
+        const env_lock lock(e, made->lock_);
+        for (pooled& p : made->transforms_) {
+            auto transform = api.allocate(e, mode);
+            if (!transform)
+                return transform.error();
+            p.tfm = std::move(*transform);
+            p.pool = made.get();
+            made->put_newest(p);
+        }
+        return made;
+    });
+}
+
+transform_pool::~transform_pool() {
+    for (pooled& p : transforms_) {
+        assert(p.leases == 0);
+        if (p.tfm)
+            memory_.free(std::move(p.tfm), mode_);
+    }
+}
+
+// --- acquiring ---
+
+tfm_grant transform_pool::acquire(const extent_crypt_info& extent, acquire_context& asker) noexcept {
+    const tfm_grant grant = take(extent, asker);
+    // Also when this one has parked: a transform may have come back before the waiter was in line. Or it was
+    // woken for one, and did not need it.
+    pass_on_wake(asker.environment);
+    return grant;
+}
+
+tfm_grant transform_pool::take(const extent_crypt_info& extent, acquire_context& asker) noexcept {
+    env& e = asker.environment;
+    pooled* taken = nullptr;
+    {
+        const env_lock lock(e, lock_);
+        if (pooled* const found = lend_found(extent)) {
+            ++asker.counters.hits;
+            return {acquire_outcome::ready, {found->tfm.get(), reinterpret_cast<std::uintptr_t>(found)}};
+        }
+        taken = take_oldest();
+        if (taken != nullptr) {
+            ++asker.counters.misses;
+            asker.counters.evictions += owners_[index_of(*taken)] != nullptr ? 1U : 0U;
+            owners_[index_of(*taken)] = nullptr;
+        }
+    }
+    if (taken != nullptr)
+        return key(*taken, extent, asker);
+    ++asker.counters.waits;
+    waiting_.add(asker.parked);
+    return {acquire_outcome::parked};
+}
+
+// Without the lock: nobody else knows of it.
+tfm_grant transform_pool::key(pooled& taken, const extent_crypt_info& extent,
+                              acquire_context& asker) noexcept {
+    env& e = asker.environment;
+    const std::error_code error = set_key(*taken.tfm, extent, e, asker.stamps);
+    const env_lock lock(e, lock_);
+    if (error) {
+        taken.leases = 0;
+        put_oldest(taken);
+        return {acquire_outcome::failed, {}, to_blk_status(error)};
+    }
+    owners_[index_of(taken)] = &extent;
+    if (reuse_ == reuse::found)
+        extent.of_strategy = &taken;
+    return {acquire_outcome::ready, {taken.tfm.get(), reinterpret_cast<std::uintptr_t>(&taken)}};
+}
+
+void transform_pool::pass_on_wake(env& e) noexcept {
+    if (waiting_.empty(e)) [[likely]]
+        return;
+    bool is_one_idle = false;
+    {
+        const env_lock lock(e, lock_);
+        is_one_idle = oldest_ != nullptr;
+    }
+    if (is_one_idle)
+        waiting_.wake_one(e);
+}
+
+// --- releasing ---
+
+void transform_pool::release(env& e, const tfm_lease& lease) noexcept {
+    pooled& returned = *reinterpret_cast<pooled*>(lease.cookie);
+    returned.pool->give_back(e, returned);
+}
+
+void transform_pool::give_back(env& e, pooled& returned) noexcept {
+    {
+        const env_lock lock(e, lock_);
+        assert(returned.leases != 0);
+        if (--returned.leases != 0)
+            return;
+        if (returned.forgets_on_release) {
+            returned.forgets_on_release = false;
+            forget(returned);
+            put_oldest(returned);
+        } else {
+            put_newest(returned);
+        }
+    }
+    waiting_.wake_one(e);
+}
+
+std::error_code transform_pool::evict(env& e, const extent_crypt_info& extent) noexcept {
+    std::error_code error;
+    const env_lock lock(e, lock_);
+    for (std::size_t i = 0; i < owners_.size(); ++i) {
+        if (owners_[i] != &extent)
+            continue;
+        pooled& p = transforms_[i];
+        owners_[i] = nullptr;
+        if (p.leases != 0) {
+            p.forgets_on_release = true;
+            error = make_error(EBUSY);
+            continue;
+        }
+        unlink(p);
+        forget(p);
+        put_oldest(p);
+    }
+    extent.of_strategy = nullptr;
+    return error;
+}
+
+unsigned transform_pool::on_loan(env& e) noexcept {
+    const env_lock lock(e, lock_);
+    unsigned count = 0;
+    for (const pooled& p : transforms_)
+        count += p.leases != 0 ? 1U : 0U;
+    return count;
+}
+
+// --- the order of those that are idle ---
+
+// The extent knows which it had last; whether it still has it, the pool knows.
+transform_pool::pooled* transform_pool::lend_found(const extent_crypt_info& extent) noexcept {
+    auto* const had = static_cast<pooled*>(extent.of_strategy);
+    if (had == nullptr || owners_[index_of(*had)] != &extent)
+        return nullptr;
+    if (had->leases++ == 0)
+        unlink(*had);
+    return had;
+}
+
+transform_pool::pooled* transform_pool::take_oldest() noexcept {
+    pooled* const taken = oldest_;
+    if (taken == nullptr)
+        return nullptr;
+    unlink(*taken);
+    taken->leases = 1;
+    return taken;
+}
+
+void transform_pool::forget(pooled& idle) noexcept {
+    idle.tfm->forget();
+    owners_[index_of(idle)] = nullptr;
+}
+
+void transform_pool::unlink(pooled& idle) noexcept {
+    (idle.older == nullptr ? oldest_ : idle.older->newer) = idle.newer;
+    (idle.newer == nullptr ? newest_ : idle.newer->older) = idle.older;
+    idle.older = idle.newer = nullptr;
+}
+
+void transform_pool::put_newest(pooled& idle) noexcept {
+    idle.older = newest_;
+    (newest_ == nullptr ? oldest_ : newest_->newer) = &idle;
+    newest_ = &idle;
+}
+
+void transform_pool::put_oldest(pooled& idle) noexcept {
+    idle.newer = oldest_;
+    (oldest_ == nullptr ? newest_ : oldest_->older) = &idle;
+    oldest_ = &idle;
+}
+
+} // namespace blkcrypto::fsdemo
