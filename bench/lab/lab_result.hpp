@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What `blkbench strategies` measures: of each strategy, over rounds. Whoever measures fills it, whoever
+// reports reads it.
+
+#include "bench/latency_histogram.hpp"
+#include "bench/machine_info.hpp"
+#include "bench/measurement.hpp"
+#include "fsdemo/derived_keys.hpp"
+#include "fsdemo/key_strategy.hpp"
+#include "fsdemo/strategies/strategy_table.hpp"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace blkcrypto::bench {
+
+/// Where the time of an I/O went.
+enum class io_part : std::uint8_t { derive, setkey, allocate, wait, cipher, storage, rest };
+inline constexpr std::size_t io_part_count = 7;
+inline constexpr std::array<std::string_view, io_part_count> io_part_names{
+    "derive", "setkey", "allocate", "wait", "cipher", "storage", "rest"};
+
+/// Of the I/Os that were looked into, one of so many; sums over them.
+struct time_attribution {
+    std::uint64_t ios = 0;
+    std::uint64_t whole_ns = 0; // measured apart from the parts
+    std::array<std::uint64_t, io_part_count> part_ns{};
+    // Of those that had to set a key up.
+    std::uint64_t setups = 0;
+    std::uint64_t setup_derive_ns = 0;
+    std::uint64_t setup_setkey_ns = 0;
+    std::uint64_t setup_allocate_ns = 0;
+
+    time_attribution& operator+=(const time_attribution& other) noexcept;
+};
+
+/// One strategy in one round.
+struct lab_turn_result {
+    std::uint64_t files_opened = 0;
+    std::uint64_t open_ns = 0;       // of all of them
+    std::uint64_t open_max_ns = 0;   // of the slowest
+    std::uint64_t first_byte_ns = 0; // from the open of the first file to the end of a first read of it
+    std::uint64_t elapsed_ns = 0;    // of the timed phase
+    std::uint64_t ios = 0;           // that ended well in it
+    std::uint64_t bytes = 0;
+    std::uint64_t host_cpu_ns = 0; // of the jobs' threads in it
+    std::uint64_t engine_cpu_ns = 0;
+    latency_histogram latencies;
+    time_attribution attribution;
+    keyslot_counters tfm_use; // hits, misses, steals (evictions), waits
+    fsdemo::cache_counters extent_infos;
+    fsdemo::cache_counters derived_keys;
+    fsdemo::strategy_figures figures; // at the end of the timed phase
+    std::uint64_t modules_loaded = 0; // from the image
+    std::uint64_t modules_loaded_in_io = 0;
+    std::string image_hash; // SHA-256 of the whole image afterwards, hex
+};
+
+/// Why a strategy could not go on.
+struct lab_stop {
+    std::string where; // "opening file 5121 of 65536", "in the I/O path"
+    std::error_code error;
+    bool at_memory_limit = false;
+    std::uint64_t transforms = 0; // there were then
+    std::uint64_t transform_bytes = 0;
+};
+
+/// One strategy.
+struct lab_strategy_result {
+    const fsdemo::strategy_info* strategy = nullptr;
+    std::vector<lab_turn_result> rounds; // fewer than asked for if it stopped
+    std::optional<lab_stop> stop;
+
+    bool is_complete() const noexcept { return !stop && !rounds.empty(); }
+    spread over_rounds(double (*figure)(const lab_turn_result&)) const;
+    /// In the same round; of rounds that both have.
+    spread ratio_to(const lab_strategy_result& control, double (*figure)(const lab_turn_result&)) const;
+    latency_histogram latencies() const; // of all rounds together
+    time_attribution attribution() const;
+};
+
+/// Costs of single steps, measured in the same run, apart from any I/O; of the first mode.
+struct lab_step_costs {
+    double derive_ns = 0; // HKDF of one extent's key
+    double setkey_ns = 0;
+    double allocate_ns = 0; // and free
+    double cipher_ns = 0;   // of one I/O
+};
+
+struct lab_result {
+    machine_info machine;
+    std::string image_io; // how the image was read and written
+    std::uint64_t image_bytes = 0;
+    double layout_s = 0;
+    lab_step_costs steps;
+    /// The control: the same I/O on a copy of the image, always with one transform that is never keyed again.
+    lab_strategy_result single_key;
+    std::vector<lab_strategy_result> strategies; // in the order asked for
+    /// In every round all images of the strategies that finished it were the same.
+    bool images_agree = false;
+    std::string first_difference; // "round 3: pool-global"; empty: none
+};
+
+} // namespace blkcrypto::bench
