@@ -2,8 +2,8 @@
 #include "fsdemo/tools/image_stack.hpp"
 
 #include "blkcrypto/dev/inline_crypto_device.hpp"
-#include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
 #include "blkcrypto/tools/cli/choice.hpp"
+#include "blkcrypto/tools/cli/number.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <array>
@@ -12,7 +12,38 @@
 namespace blkcrypto::fsdemo::tools {
 namespace {
 
-using cli::exit_unusable;
+constexpr std::string_view native_strategy = "inline-hardware"; // of the inline path
+constexpr std::string_view usual_strategy = "fallback-keyslots";
+constexpr std::uint64_t derived_keys_limit = 1 << 24;
+
+const strategy_info& parse_strategy(const std::string& text) {
+    std::vector<std::string_view> names;
+    for (const strategy_info& known : strategies())
+        names.push_back(known.name);
+    return strategies()[cli::parse_choice("--strategy", text, names)];
+}
+
+// The two options say the same in part.
+const strategy_info& parse_path_and_strategy(const std::string& path, const std::string& strategy) {
+    constexpr std::array<std::string_view, 2> paths{"fallback", "inline"};
+    const bool is_inline = !path.empty() && cli::parse_choice("--path", path, paths) == 1;
+    if (strategy.empty())
+        return *find_strategy(is_inline ? native_strategy : usual_strategy);
+    const strategy_info& chosen = parse_strategy(strategy);
+    if (!path.empty() && is_inline != (chosen.make == nullptr))
+        throw cli::unusable("--strategy", fmt::format("{} is not for the {} path", chosen.name, path));
+    return chosen;
+}
+
+// Nothing typed: what was there.
+void parse_size(std::string_view option, const std::string& text, const strategy_info& strategy, bool has_use,
+                unsigned max, unsigned& size) {
+    if (text.empty())
+        return;
+    if (!has_use)
+        throw cli::unusable(option, fmt::format("{} has no use for it", strategy.name));
+    size = static_cast<unsigned>(cli::parse_count(option, text, 1, max));
+}
 
 } // namespace
 
@@ -33,6 +64,29 @@ void stack_options::add_to(CLI::App& verb) {
     verb.add_option("--path", path, "fallback (default) or inline: where encryption is done")
         ->type_name("PATH");
     verb.add_option("--engine", engine, "of the inline path, built in (default generic)")->type_name("NAME");
+    verb.add_option("--strategy", strategy,
+                    "when extents get their keys (default fallback-keyslots, of the inline\npath "
+                    "inline-hardware)")
+        ->type_name("NAME");
+    verb.add_option("--pool-size", pool_size, "transforms of a pool (default 128)")->type_name("N");
+    verb.add_option("--keyslots", keyslots, "of the fallback (default 100) or the engine")->type_name("N");
+    verb.add_option("--derived-key-cache", derived_key_cache, "derived keys that are kept (default 1024)")
+        ->type_name("N");
+}
+
+stack_options::checked stack_options::check() const {
+    checked all;
+    const strategy_info& chosen = parse_path_and_strategy(path, strategy);
+    all.strategy = &chosen;
+    all.engine = cli::parse_engine("--engine", engine);
+    parse_size("--pool-size", pool_size, chosen, chosen.has_pool, pool_size_max, all.sizes.pool_size);
+    parse_size("--keyslots", keyslots, chosen, chosen.has_keyslots, keyslots_max, all.sizes.keyslots);
+    if (!keyslots.empty())
+        all.engine.keyslots = all.sizes.keyslots;
+    if (!derived_key_cache.empty())
+        all.derived_keys = static_cast<unsigned>(
+            cli::parse_count("--derived-key-cache", derived_key_cache, 0, derived_keys_limit));
+    return all;
 }
 
 std::unique_ptr<image_stack> image_stack::open(const std::string& image, image_use use,
@@ -42,18 +96,17 @@ std::unique_ptr<image_stack> image_stack::open(const std::string& image, image_u
 
 std::unique_ptr<image_stack> image_stack::open(const std::string& image, image_lock&& lock, image_use use,
                                                const stack_options& options) {
-    constexpr std::array<std::string_view, 2> paths{"fallback", "inline"};
-    const bool is_inline = cli::parse_choice("--path", options.path, paths) == 1;
-    const engine_profile& profile = cli::parse_engine("--engine", options.engine);
+    const auto checked = options.check();
     std::unique_ptr<image_stack> stack(new image_stack(image, std::move(lock)));
     stack->env_ = cli::take(thread_env::make(), "event loop");
     stack->metadata_env_ = cli::take(thread_env::make(), "event loop");
     stack->file_ = cli::take(make_image_device({.path = image, .read_only = use == image_use::read}), image);
     stack->lock_.check_still_at(image);
-    if (is_inline)
-        stack->put_engine(profile);
+    stack->derived_keys_ = checked.derived_keys;
+    if (checked.strategy->make == nullptr)
+        stack->put_engine(checked.engine);
     else
-        stack->put_fallback();
+        stack->put_fallback(checked);
     return stack;
 }
 
@@ -64,9 +117,10 @@ void image_stack::put_engine(const engine_profile& profile) {
         cli::take(make_inline_crypto_device(*file_, profile, *env_, {*engine_pool_, 1}), crypted_by());
 }
 
-void image_stack::put_fallback() {
-    auto tfms = cli::take(make_keyslot_tfms(*env_, kernel_7_0.fallback_keyslots, 1), crypted_by());
-    fallback_ = cli::take(crypto_fallback::make(*env_, std::move(tfms), {}), crypted_by());
+void image_stack::put_fallback(const stack_options::checked& options) {
+    auto made = cli::take(options.strategy->make(*env_, options.sizes), options.strategy->name);
+    strategy_ = made.get();
+    fallback_ = cli::take(crypto_fallback::make(*env_, std::move(made), {}), crypted_by());
 }
 
 std::string image_stack::crypted_by() const {

@@ -76,8 +76,9 @@ std::unique_ptr<mounted_image> mounted_image::open(const mount_options& options,
     std::unique_ptr<mounted_image> mounted(
         new mounted_image(image_stack::open(options.image, use, options.stack)));
     std::string why;
-    auto fs = demo_fs::mount(mounted->stack_->door(),
-                             {.read_only = use == image_use::read, .commits_for_room = false}, why);
+    fs_options how{.read_only = use == image_use::read, .commits_for_room = false};
+    how.derived_keys_max = mounted->stack_->derived_keys().value_or(how.derived_keys_max);
+    auto fs = demo_fs::mount(mounted->stack_->door(), how, why);
     if (!fs)
         mounted->fail_as_damaged(why, fs.error());
     mounted->fs_ = std::move(*fs);

@@ -295,7 +295,7 @@ TEST_CASE("nothing of a key is left in memory once its place is another's") {
         return;
     for (const crypt_path path : both_paths)
         for (const fscrypt_mode mode : contents_modes) {
-            crypt_rig r(path, {.keys_max = 1});
+            crypt_rig r(path, {.keys_max = 1, .derived_keys_max = 1});
             const auto file = r.new_encrypted_file("f", mode);
             const auto block = random_bytes(block_bytes, test_seed());
             REQUIRE_FALSE(write_at(*r.fs, *file, 0, block));
