@@ -61,12 +61,12 @@ result<file_handle> demo_fs::open(inode_number inode) {
             return item.error();
         if (item->kind != inode_kind::file)
             return make_error(EISDIR);
-        auto file = std::make_unique<open_file>(inode, *item);
-        if (const std::error_code error = set_up_encryption(*file))
+        open_file& opened = *open_.emplace(inode, std::make_unique<open_file>(inode, *item)).first->second;
+        if (const std::error_code error = or_no_memory([&] { return set_up_encryption(opened); })) {
+            open_.erase(inode);
             return error;
-        file->opens_ = 1;
-        open_file& opened = *file;
-        open_.emplace(inode, std::move(file));
+        }
+        opened.opens_ = 1;
         return file_handle(*this, opened);
     });
 }
@@ -103,10 +103,12 @@ std::error_code demo_fs::set_up_with_strategy(open_file& file) {
         return error;
     if (strategy == nullptr)
         return {};
-    if (const std::error_code error = strategy->file_opened(door_.environment, crypt))
+    if (const std::error_code error =
+            or_no_memory([&] { return strategy->file_opened(door_.environment, crypt); }))
         return error;
-    const std::error_code error =
-        strategy->traits().prepares_at_open ? prepare_extents(file) : std::error_code{};
+    if (!strategy->traits().prepares_at_open)
+        return {};
+    const std::error_code error = or_no_memory([&] { return prepare_extents(file); });
     if (error) {
         extent_keys_->forget(crypt);
         strategy->file_closed(door_.environment, crypt);

@@ -110,9 +110,10 @@ std::error_code extent_keys::grow(unsigned count) {
     auto memory = memory_chunk::make((count - before) * each_bytes);
     if (!memory)
         return memory.error();
-    memory_.push_back(std::move(*memory));
-    index_.grow(count);
+    memory_.reserve(memory_.size() + 1);
     places_.resize(count);
+    index_.grow(count); // the last that may throw: places it does not know are not there
+    memory_.push_back(std::move(*memory));
     for (unsigned i = before; i < count; ++i)
         places_[i].memory = memory_.back().part(i - before, each_bytes);
     return {};

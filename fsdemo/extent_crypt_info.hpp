@@ -90,7 +90,7 @@ class extent_keys final : public wipe_observer {
 
     void secret_wiped(const master_key& master) noexcept override;
 
-    unsigned capacity() const noexcept { return static_cast<unsigned>(places_.size()); }
+    unsigned capacity() const noexcept { return index_.size(); }
     unsigned in_use() const noexcept { return in_use_; }
     const cache_counters& counters() const noexcept { return counters_; }
 

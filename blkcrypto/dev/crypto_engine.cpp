@@ -29,7 +29,7 @@ result<crypto_capabilities> implemented_part(const crypto_capabilities& describe
 
 result<std::unique_ptr<slot_tfms>> make_tfms(env& e, const crypto_capabilities& can, unsigned num_slots,
                                              unsigned lanes) {
-    auto made = slot_tfms::make(e, num_slots, lanes);
+    auto made = slot_tfms::make(num_slots, lanes);
     if (made.has_error())
         return made.error();
     std::error_code error = make_error(ENOPKG);

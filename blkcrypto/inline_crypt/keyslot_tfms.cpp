@@ -58,7 +58,7 @@ result<std::unique_ptr<tfm_source>> make_keyslot_tfms(env& e, unsigned num_slots
                                                       const kernel_generation& kernel) {
     if (num_slots == 0)
         return make_error(EINVAL);
-    auto slots = slot_tfms::make(e, num_slots, lanes);
+    auto slots = slot_tfms::make(num_slots, lanes);
     if (slots.has_error())
         return slots.error();
     auto profile = crypto_profile::make(e, fallback_capabilities(kernel), num_slots, **slots);

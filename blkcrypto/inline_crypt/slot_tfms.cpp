@@ -23,19 +23,16 @@ void warn_missing(const crypto_mode_info& mode) noexcept {
 
 } // namespace
 
-slot_tfms::slot_tfms(unsigned num_slots, unsigned lanes, secret&& blank_key, secret&& scratch_key)
+slot_tfms::slot_tfms(unsigned num_slots, unsigned lanes, secret&& scratch_key)
     : lanes_(lanes), adding_(adding_lock), keyed_mode_(num_slots, crypto_mode::invalid),
-      blank_key_(std::move(blank_key)), scratch_key_(std::move(scratch_key)) {}
+      scratch_key_(std::move(scratch_key)) {}
 
-result<std::unique_ptr<slot_tfms>> slot_tfms::make(env& e, unsigned num_slots, unsigned lanes) {
-    auto blank_key = secret::make(raw_key_size_max_bytes);
+result<std::unique_ptr<slot_tfms>> slot_tfms::make(unsigned num_slots, unsigned lanes) {
     auto scratch_key = secret::make(raw_key_size_max_bytes);
-    if (blank_key.has_error() || scratch_key.has_error())
+    if (scratch_key.has_error())
         return make_error(ENOMEM);
-    e.fill_random(blank_key->writable());
     return or_no_memory([&]() -> result<std::unique_ptr<slot_tfms>> {
-        return std::unique_ptr<slot_tfms>(
-            new slot_tfms(num_slots, lanes, std::move(*blank_key), std::move(*scratch_key)));
+        return std::unique_ptr<slot_tfms>(new slot_tfms(num_slots, lanes, std::move(*scratch_key)));
     });
 }
 
@@ -114,9 +111,7 @@ void slot_tfms::blank(keyslot_index slot) noexcept {
     crypto_mode& keyed = keyed_mode_[slot.value];
     if (keyed == crypto_mode::invalid)
         return;
-    const std::size_t size = find_mode(keyed)->key_size_bytes;
-    if (tfms_[mode_index(keyed)][slot.value]->setkey(blank_key_.bytes().first(size)))
-        fatal("a tfm refused the blank key");
+    tfms_[mode_index(keyed)][slot.value]->forget();
     keyed = crypto_mode::invalid;
 }
 

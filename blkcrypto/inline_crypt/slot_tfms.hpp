@@ -18,7 +18,7 @@ namespace blkcrypto {
 class slot_tfms final : public crypto_ll_ops {
   public:
     /// Slots without any tfm yet. `lanes`: how many threads are expected to crypt at once. ENOMEM.
-    static result<std::unique_ptr<slot_tfms>> make(env& e, unsigned num_slots, unsigned lanes);
+    static result<std::unique_ptr<slot_tfms>> make(unsigned num_slots, unsigned lanes);
 
     /// Allocates the mode's tfm in every slot, once; all or nothing. ENOPKG: the mode has no implementation
     /// (said once in the log). ENOMEM. After an error it may be tried again; other modes are not touched.
@@ -51,7 +51,7 @@ class slot_tfms final : public crypto_ll_ops {
   private:
     using tfm_row = std::vector<std::unique_ptr<skcipher>>; // by slot
 
-    slot_tfms(unsigned num_slots, unsigned lanes, secret&& blank_key, secret&& scratch_key);
+    slot_tfms(unsigned num_slots, unsigned lanes, secret&& scratch_key);
     result<tfm_row> make_row(env& e, crypto_mode mode) const;
     template <typename EnterStage>
     std::error_code key_tfm(const key_request& key, keyslot_index slot, EnterStage enter) noexcept;
@@ -62,8 +62,7 @@ class slot_tfms final : public crypto_ll_ops {
     std::array<tfm_row, crypto_mode_count> tfms_;
     /// By slot: the mode whose tfm holds a key; invalid: none. Under the profile's lock.
     std::vector<crypto_mode> keyed_mode_;
-    const secret blank_key_; // random: XTS refuses the equal halves of a zero key
-    secret scratch_key_;     // where a key is derived; under the profile's lock, wiped after each use
+    secret scratch_key_; // where a key is derived; under the profile's lock, wiped after each use
 };
 
 } // namespace blkcrypto

@@ -4,6 +4,7 @@
 // of the same data. A new implementation is tested by being registered; a new mode needs a reference first.
 
 #include "blkcrypto/cipher/skcipher.hpp"
+#include "tests/support/memory_search.hpp"
 #include "tests/support/random_bytes.hpp"
 #include "tests/support/test_seed.hpp"
 
@@ -43,14 +44,6 @@ void for_each_cipher(unsigned lanes, Body body) {
 
 /// This library's own code, compiled as these tests are; not OpenSSL's.
 bool is_ours(const cipher_case& with);
-
-/// Otherwise the compiler keeps copies of every value on the stack, and nothing can be said of what our own
-/// code leaves there.
-#if defined(__OPTIMIZE__)
-inline constexpr bool is_optimised = true;
-#else
-inline constexpr bool is_optimised = false;
-#endif
 
 data_unit_size unit_of(std::uint32_t bytes);
 

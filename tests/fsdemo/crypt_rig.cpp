@@ -63,23 +63,42 @@ std::unique_ptr<tfm_source> make_logging_tfms(std::unique_ptr<tfm_source> inner,
     return std::make_unique<logging_tfms>(std::move(inner), log);
 }
 
-bool tfm_counter::allow_allocation(const allocation_class& kind, std::size_t, io_context) noexcept {
-    tfms += std::string_view(kind.name) == "tfm" ? 1U : 0U;
+bool tfm_counter::allow_allocation(const allocation_class& kind, std::size_t, io_context context) noexcept {
+    if (allocations++ == failing)
+        return false;
+    if (std::string_view(kind.name) == "tfm") {
+        ++tfms;
+        last_context = context;
+    }
     return true;
 }
 
 crypt_rig::crypt_rig(crypt_path path, const fs_options& options, std::uint64_t blocks)
     : e(test_seed(), &hooks), medium(sector{blocks * 8}, completion_order::timed, test_seed()),
-      stack(e, medium, path,
+      stack(std::in_place, e, medium, path,
             [this](std::unique_ptr<tfm_source> tfms) { return make_logging_tfms(std::move(tfms), log); }) {
     REQUIRE_FALSE(demo_fs::format(medium, e, test_uuid));
+    mount(options);
+}
+
+crypt_rig::crypt_rig(const strategy_info& strategy, const strategy_options& sizes, const fs_options& options,
+                     std::uint64_t blocks)
+    : e(test_seed(), &hooks), medium(sector{blocks * 8}, completion_order::timed, test_seed()) {
+    REQUIRE_FALSE(demo_fs::format(medium, e, test_uuid));
+    change_strategy(strategy, sizes, options);
+}
+
+void crypt_rig::change_strategy(const strategy_info& strategy, const strategy_options& sizes,
+                                const fs_options& options) {
+    fs.reset();
+    stack.emplace(e, medium, strategy, sizes);
     mount(options);
 }
 
 void crypt_rig::mount(const fs_options& options) {
     fs.reset();
     std::string why;
-    auto mounted = demo_fs::mount(stack.door(), options, why);
+    auto mounted = demo_fs::mount(stack->door(), options, why);
     REQUIRE_MESSAGE(mounted.has_value(), why);
     fs = std::move(*mounted);
 }

@@ -9,14 +9,9 @@
 
 #include <array>
 #include <doctest/doctest.h>
+#include <optional>
 
 namespace blkcrypto::test {
-
-#ifdef __OPTIMIZE__
-inline constexpr bool is_optimised = true;
-#else
-inline constexpr bool is_optimised = false; // compilers keep copies of values on the stack
-#endif
 
 inline constexpr std::array both_paths{crypt_path::fallback, crypt_path::inline_engine};
 inline constexpr std::array contents_modes{fsdemo::fscrypt_mode::aes_256_xts,
@@ -34,11 +29,14 @@ struct tfm_call {
 };
 std::unique_ptr<tfm_source> make_logging_tfms(std::unique_ptr<tfm_source> inner, std::vector<tfm_call>& log);
 
-/// Counts the tfms that are allocated.
+/// Counts the tfms that are allocated, and can let an allocation fail.
 struct tfm_counter final : env_hooks {
-    bool allow_allocation(const allocation_class& kind, std::size_t, io_context) noexcept override;
+    bool allow_allocation(const allocation_class& kind, std::size_t, io_context context) noexcept override;
     std::uint64_t order_stamp() noexcept override { return ++stamps; }
     unsigned tfms = 0;
+    io_context last_context = io_context::kernel; // of a tfm's allocation
+    std::uint64_t allocations = 0;                // of all kinds
+    std::uint64_t failing = UINT64_MAX;           // the number of the one that fails, from 0
     std::uint64_t stamps = 0;
 };
 
@@ -46,6 +44,12 @@ struct crypt_rig {
     explicit crypt_rig(crypt_path path = crypt_path::fallback, const fsdemo::fs_options& options = {},
                        std::uint64_t blocks = 2048);
 
+    crypt_rig(const fsdemo::strategy_info& strategy, const fsdemo::strategy_options& sizes,
+              const fsdemo::fs_options& options = {}, std::uint64_t blocks = 2048);
+
+    /// What is on the medium, with another strategy.
+    void change_strategy(const fsdemo::strategy_info& strategy, const fsdemo::strategy_options& sizes,
+                         const fsdemo::fs_options& options = {});
     void mount(const fsdemo::fs_options& options = {});
     fsdemo::key_identifier add_key(std::uint64_t number = 1);
     fsdemo::inode_number encrypted_directory(const char* name, const fsdemo::encryption_policy& policy);
@@ -66,7 +70,7 @@ struct crypt_rig {
     tfm_counter hooks;
     simulated_env e;
     simulated_device medium;
-    fs_stack stack;
+    std::optional<fs_stack> stack;
     std::unique_ptr<fsdemo::demo_fs> fs;
 };
 

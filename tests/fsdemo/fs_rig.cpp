@@ -26,13 +26,29 @@ std::error_code do_io(demo_fs& fs, waited_io& w) {
 fs_stack::fs_stack(simulated_env& e, block_device& medium, crypt_path path, const tfm_wrapper& wrap)
     : env_(e), metadata_env_(test_seed()), medium_(medium), worker_(e, test_seed(), 5000) {
     if (path == crypt_path::inline_engine) {
-        engine_profile profile = *find_engine_profile("generic");
-        profile.keyslots = keyslots;
-        engine_ = *make_inline_crypto_device(medium, profile, e, {worker_, 1});
+        put_engine(keyslots);
     } else {
         auto tfms = *make_keyslot_tfms(e, keyslots, 1);
         fallback_ = *crypto_fallback::make(e, wrap ? wrap(std::move(tfms)) : std::move(tfms), {});
     }
+}
+
+fs_stack::fs_stack(simulated_env& e, block_device& medium, const strategy_info& strategy,
+                   const strategy_options& options)
+    : env_(e), metadata_env_(test_seed()), medium_(medium), worker_(e, test_seed(), 5000) {
+    if (strategy.make == nullptr) {
+        put_engine(options.keyslots);
+        return;
+    }
+    auto made = *strategy.make(e, options);
+    strategy_ = made.get();
+    fallback_ = *crypto_fallback::make(e, std::move(made), {});
+}
+
+void fs_stack::put_engine(unsigned slots) {
+    engine_profile profile = *find_engine_profile("generic");
+    profile.keyslots = slots;
+    engine_ = *make_inline_crypto_device(medium_, profile, env_, {worker_, 1});
 }
 
 std::vector<std::byte> master_key_bytes(std::uint64_t number) {

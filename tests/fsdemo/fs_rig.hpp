@@ -5,6 +5,7 @@
 
 #include "blkcrypto/dev/inline_crypto_device.hpp"
 #include "fsdemo/demo_fs.hpp"
+#include "fsdemo/strategies/strategy_table.hpp"
 #include "tests/support/simulated_env.hpp"
 
 #include <functional>
@@ -23,17 +24,23 @@ using tfm_wrapper = std::function<std::unique_ptr<tfm_source>(std::unique_ptr<tf
 class fs_stack {
   public:
     fs_stack(simulated_env& e, block_device& medium, crypt_path path, const tfm_wrapper& wrap = {});
+    fs_stack(simulated_env& e, block_device& medium, const fsdemo::strategy_info& strategy,
+             const fsdemo::strategy_options& options);
     fsdemo::crypto_door door() {
-        return {env_, engine_ ? *engine_ : medium_, fallback_.get(), metadata_env_};
+        return {env_, engine_ ? *engine_ : medium_, fallback_.get(), metadata_env_, strategy_};
     }
+    fsdemo::key_strategy* strategy() const noexcept { return strategy_; }
 
   private:
+    void put_engine(unsigned keyslots);
+
     simulated_env& env_;
     simulated_env metadata_env_;
     block_device& medium_;
     simulated_executor worker_;
     std::unique_ptr<inline_crypto_device> engine_;
     std::unique_ptr<crypto_fallback> fallback_;
+    fsdemo::key_strategy* strategy_ = nullptr; // the fallback's, if it has one
 };
 
 /// A master key made of a number: 64 bytes.

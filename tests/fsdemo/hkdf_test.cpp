@@ -24,12 +24,6 @@ namespace {
 
 using byte_vector = std::vector<std::byte>;
 
-#if defined(__OPTIMIZE__)
-constexpr bool is_optimised = true;
-#else
-constexpr bool is_optimised = false; // compilers keep copies of values on the stack
-#endif
-
 byte_vector expanded(const hkdf_key& key, std::span<const bytes_view> info, std::size_t size_bytes) {
     byte_vector out(size_bytes);
     key.expand(info, out);

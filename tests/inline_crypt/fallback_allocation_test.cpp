@@ -163,12 +163,12 @@ TEST_CASE("without memory for secrets or for bouncing, keys, slots and queues ar
                 secrets = made.error();
         }
         key = crypto_key::make(key_bytes, xts_config()).error();
-        slots = slot_tfms::make(stack.env, 2, 1).error();
+        slots = slot_tfms::make(2, 1).error();
     }
     CHECK(secrets == make_error(ENOMEM));
     CHECK(key == make_error(ENOMEM));
     CHECK(slots == make_error(ENOMEM));
     CHECK(bounce == make_error(ENOMEM));
     all.clear();
-    CHECK(slot_tfms::make(stack.env, 2, 1).has_value());
+    CHECK(slot_tfms::make(2, 1).has_value());
 }

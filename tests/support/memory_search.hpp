@@ -9,6 +9,12 @@
 
 namespace blkcrypto::test {
 
+#ifdef __OPTIMIZE__
+inline constexpr bool is_optimised = true;
+#else
+inline constexpr bool is_optimised = false; // compilers keep copies of values on the stack
+#endif
+
 /// A byte string to look for, of which this object holds no readable copy.
 class masked_pattern {
   public:

@@ -87,7 +87,11 @@ void stand_in_crypt(bytes_view key, const uint256& iv, bytes_span unit) noexcept
             key[i % key.size()] ^ iv_bytes[i % iv_bytes.size()] ^ static_cast<std::byte>(unit.size() >> 9);
 }
 
-second_mode::second_mode(crypto_mode mode) : implementations_{{{mode, "stand_in", &make_stand_in}}} {
+second_mode::second_mode(crypto_mode mode)
+    : implementations_{{{.mode = mode,
+                         .name = "stand_in",
+                         .make = &make_stand_in,
+                         .tfm_bytes = sizeof(stand_in_cipher)}}} {
     mode_that_stands_in = mode;
     refuses_keys = false;
     allow_tfms(INT_MAX);
