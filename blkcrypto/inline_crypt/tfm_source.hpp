@@ -30,8 +30,8 @@ class tfm_source {
     virtual const crypto_capabilities& capabilities() const noexcept = 0;
 
     /// Does whatever must not be done in the I/O path for keys of this configuration: may allocate, may
-    /// sleep. Once per configuration is enough, more do no harm. ENOPKG: no implementation of the mode.
-    /// ENOMEM.
+    /// sleep. Once per configuration is enough. It is called again for each of its keys, in the I/O path too,
+    /// and finds nothing left to do then. ENOPKG: no implementation of the mode. ENOMEM.
     virtual std::error_code start_using(env& e, const crypto_config& config) = 0;
 
     /// True once start_using() has succeeded for it.

@@ -4,6 +4,7 @@
 // of threads that are started meanwhile, for good: their signals are the main thread's.
 
 #include <csignal>
+#include <initializer_list>
 
 namespace blkcrypto::tools {
 
