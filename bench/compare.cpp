@@ -32,13 +32,6 @@ std::unique_ptr<thread_env> make_env() {
     return std::move(*made);
 }
 
-// Small enough for whoever reads it in the JSON as a floating-point number, as jq does.
-std::uint64_t random_seed(env& e) {
-    std::byte bytes[sizeof(std::uint64_t)];
-    e.fill_random(bytes);
-    return load_little<std::uint64_t>(bytes) >> 11;
-}
-
 void check_image_io(image_io wanted) {
     if (wanted != image_io::io_uring && wanted != image_io::by_size)
         return;

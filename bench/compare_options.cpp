@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/compare_options.hpp"
 
-#include "bench/io_buffers.hpp"
-#include "blkcrypto/cipher/skcipher.hpp"
 #include "blkcrypto/tools/cli/choice.hpp"
 #include "blkcrypto/tools/cli/file.hpp"
 #include "blkcrypto/tools/cli/number.hpp"
@@ -14,56 +12,23 @@
 #include <fmt/ranges.h>
 #include <limits>
 #include <thread>
-#include <unistd.h>
 
 namespace blkcrypto::bench {
 namespace {
 
 using cli::unusable;
 
-constexpr std::uint64_t depth_max = 4096;
-constexpr std::uint64_t jobs_max = 256;
 constexpr std::uint64_t keys_max = 1'000'000;
 constexpr std::uint64_t decrypt_workers_max = 256;
-constexpr std::uint64_t runtime_max_s = 24 * 3600;
 constexpr std::uint64_t block_bytes_max = 1 << 30; // no device takes larger bios
 constexpr std::size_t engine_file_bytes_max = 1 << 20;
 constexpr unsigned usual_rounds_min = 5;
-constexpr unsigned rounds_max = 10'000;
 constexpr std::chrono::seconds usual_slice{2};
-constexpr std::chrono::milliseconds slice_min{10}; // less would measure its start and its end
-
-// What `parse` makes of each word between commas, none twice.
-template <typename Parse>
-auto parse_list(std::string_view option, std::string_view text, Parse parse) {
-    std::vector<std::invoke_result_t<Parse, std::string_view>> values;
-    while (true) {
-        const auto comma = text.find(',');
-        const auto word = text.substr(0, comma);
-        const auto value = parse(word);
-        if (std::ranges::count(values, value) != 0)
-            throw unusable(option, fmt::format("{} is there twice", word));
-        values.push_back(value);
-        if (comma == std::string_view::npos)
-            return values;
-        text.remove_prefix(comma + 1);
-    }
-}
 
 std::vector<path_kind> parse_paths(std::string_view text) {
     return parse_list("--paths", text, [](std::string_view word) {
         return static_cast<path_kind>(cli::parse_choice("--paths", word, path_names));
     });
-}
-
-std::vector<const crypto_mode_info*> parse_modes(std::string_view text) {
-    return parse_list("--mode", text, [](std::string_view word) { return &cli::parse_mode("--mode", word); });
-}
-
-void check_implementations(std::span<const crypto_mode_info* const> modes) {
-    for (const auto* mode : modes)
-        if (selected_implementation(mode->mode) == nullptr)
-            throw unusable("--mode", fmt::format("no implementation of {} here", mode->name), ENOPKG);
 }
 
 engine_profile read_engine_file(const std::string& path) {
@@ -79,45 +44,12 @@ engine_profile read_engine_file(const std::string& path) {
     return std::move(*profile);
 }
 
-std::vector<std::string_view> engine_names() {
-    std::vector<std::string_view> names;
-    for (const auto& profile : builtin_engine_profiles())
-        names.push_back(profile.name);
-    return names;
-}
-
-// The usual one, as far as it has the modes: no real engine has them all.
-engine_profile default_engine(std::span<const crypto_mode_info* const> modes) {
-    const engine_profile* usual = find_engine_profile(usual_engine);
-    const bool has_all = std::ranges::all_of(modes, [&](const crypto_mode_info* mode) {
-        return usual->capabilities.unit_sizes[mode_index(mode->mode)] != 0;
-    });
-    return has_all ? *usual : *find_engine_profile("generic");
-}
-
 engine_profile parse_engine(const compare_arguments& typed, std::span<const crypto_mode_info* const> modes) {
     if (!typed.engine_file.empty())
         return read_engine_file(typed.engine_file);
     if (!typed.engine)
         return default_engine(modes);
     return builtin_engine_profiles()[cli::parse_choice("--engine", *typed.engine, engine_names())];
-}
-
-// Both the inline path and the fallback would say so, but later and in fewer words.
-void check_engine(const engine_profile& engine, const crypto_config& config) {
-    const auto refuse = [&](const std::string& why) {
-        return unusable(fmt::format("engine {}", engine.name), why, EOPNOTSUPP);
-    };
-    const crypto_capabilities& can = engine.capabilities;
-    const auto sizes = can.unit_sizes[mode_index(config.mode)];
-    if (sizes == 0)
-        throw refuse(
-            fmt::format("it does not have the mode {}; --engine generic has", find_mode(config.mode)->name));
-    if ((sizes & config.unit_size.bytes()) == 0)
-        throw refuse(fmt::format("it does not have data units of {} bytes", config.unit_size.bytes()));
-    if (config.dun_bytes > can.dun_bytes_max)
-        throw refuse(fmt::format("its data unit numbers have {} bytes, an image of that size needs {}",
-                                 can.dun_bytes_max, config.dun_bytes));
 }
 
 std::uint64_t parse_whole_units(std::string_view option, std::string_view text, data_unit_size unit_size) {
@@ -138,17 +70,6 @@ key_stripes parse_stripes(const compare_arguments& typed, data_unit_size unit_si
     return {size_bytes, unit_size, keys};
 }
 
-void check_memory(const workload_options& workload) {
-    const auto machine_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-                               static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-    const std::uint64_t bytes =
-        std::uint64_t{workload.jobs} * workload.depth * io_buffers::stride_of(workload.block_bytes);
-    if (bytes > machine_bytes / 2)
-        throw unusable(
-            "--numjobs x --iodepth x --bs",
-            fmt::format("buffers of {} MiB are more than half of this machine's memory", bytes >> 20));
-}
-
 workload_options parse_workload(const compare_arguments& typed, const key_stripes& stripes) {
     workload_options workload;
     workload.pattern = static_cast<access_pattern>(cli::parse_choice("--rw", typed.rw, access_pattern_names));
@@ -166,16 +87,9 @@ workload_options parse_workload(const compare_arguments& typed, const key_stripe
     if (is_sequential(workload.pattern) && workload.jobs > blocks)
         throw unusable("--numjobs",
                        fmt::format("{} sequential jobs, but only {} blocks", workload.jobs, blocks));
-    check_memory(workload);
+    check_buffers("--numjobs x --iodepth x --bs", std::uint64_t{workload.jobs} * workload.depth,
+                  workload.block_bytes);
     return workload;
-}
-
-std::chrono::milliseconds parse_runtime(std::string_view text) {
-    constexpr std::string_view suffix = "ms";
-    if (!text.ends_with(suffix))
-        return std::chrono::seconds(cli::parse_count("--runtime", text, 1, runtime_max_s));
-    const auto number = text.substr(0, text.size() - suffix.size());
-    return std::chrono::milliseconds(cli::parse_count("--runtime", number, 1, runtime_max_s * 1000));
 }
 
 unsigned parse_rounds(const compare_arguments& typed, std::chrono::milliseconds runtime) {
@@ -183,9 +97,7 @@ unsigned parse_rounds(const compare_arguments& typed, std::chrono::milliseconds 
         typed.rounds.empty()
             ? usual_rounds(runtime)
             : static_cast<unsigned>(cli::parse_count("--rounds", typed.rounds, 1, rounds_max));
-    if (runtime / rounds < slice_min)
-        throw unusable("--runtime", fmt::format("'{}' in {} rounds: a slice is {} ms at least", typed.runtime,
-                                                rounds, slice_min.count()));
+    check_slice(typed.runtime, runtime, rounds);
     return rounds;
 }
 
@@ -259,7 +171,7 @@ void compare_arguments::add_to(CLI::App& verb) {
 }
 
 compare_options compare_arguments::check(std::uint64_t random_seed) const {
-    const auto modes = parse_modes(mode);
+    const auto modes = parse_modes("--mode", mode);
     const data_unit_size unit = cli::parse_data_unit_size("--data-unit-size", unit_size);
     compare_options checked{.image = filename,
                             .stripes = parse_stripes(*this, unit),
@@ -289,7 +201,7 @@ compare_options compare_arguments::check(std::uint64_t random_seed) const {
         static_cast<blkcrypto::image_io>(cli::parse_choice("--image-io", image_io, image_io_names));
     checked.stack.lanes = checked.workload.jobs;
     if (checked.has_encrypted_path())
-        check_implementations(modes);
+        check_implementations("--mode", modes);
     if (checked.has_path(path_kind::inline_engine))
         for (const auto* of : modes)
             check_engine(checked.stack.engine, {of->mode, unit, checked.stripes.dun_bytes()});

@@ -5,6 +5,7 @@
 
 #include "bench/block_stream.hpp"
 #include "bench/compare_path.hpp"
+#include "bench/option_values.hpp"
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -13,9 +14,6 @@
 #include <vector>
 
 namespace blkcrypto::bench {
-
-/// The engine where nobody says which, if it has the modes.
-inline constexpr std::string_view usual_engine = "ufs-std";
 
 struct compare_options {
     std::string image; // what the names of all images begin with

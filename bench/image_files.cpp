@@ -74,17 +74,6 @@ std::filesystem::path real_path(std::filesystem::path path) {
     return error ? std::filesystem::path() : real_parent / path.filename();
 }
 
-bool leads_to(const std::string& path, const std::string& image) {
-    struct stat there {};
-    struct stat at_image {};
-    const int found =
-        path == cli::standard_stream ? fstat(STDOUT_FILENO, &there) : stat(path.c_str(), &there);
-    if (found == 0)
-        return stat(image.c_str(), &at_image) == 0 && are_same(there, at_image);
-    const auto real = real_path(path);
-    return path != cli::standard_stream && !real.empty() && real == real_path(image);
-}
-
 struct space {
     dev_t filesystem;
     std::uint64_t free_bytes;
@@ -132,6 +121,29 @@ int exit_code_of(std::error_code error) {
 }
 
 } // namespace
+
+bool leads_to(const std::string& path, const std::string& other) {
+    struct stat there {};
+    struct stat at_other {};
+    const int found =
+        path == cli::standard_stream ? fstat(STDOUT_FILENO, &there) : stat(path.c_str(), &there);
+    if (found == 0)
+        return stat(other.c_str(), &at_other) == 0 && are_same(there, at_other);
+    const auto real = real_path(path);
+    return path != cli::standard_stream && !real.empty() && real == real_path(other);
+}
+
+void check_output_file(std::string_view option, const std::string& path) {
+    const auto found = path == cli::standard_stream ? std::nullopt : look_at(path);
+    if (path.empty() || path == cli::standard_stream)
+        throw unusable(option, fmt::format("'{}' is not the name of a file", path));
+    if (!found)
+        check_parent(path);
+    else if (S_ISDIR(found->st_mode))
+        throw file_error(exit_unusable, path, EISDIR);
+    else if (access(path.c_str(), W_OK) != 0)
+        throw file_error(exit_unusable, path, errno);
+}
 
 void check_not_an_image(std::string_view option, const std::string& path,
                         std::span<const std::string> images) {

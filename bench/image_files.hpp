@@ -19,6 +19,13 @@ void check_image_files(const std::string& base, std::span<const std::string> ima
 void check_reused_images(const std::string& base, std::span<const std::string> images,
                          std::uint64_t size_bytes);
 
+/// Both are, or would be made, the same file, by whatever links. `path` "-" is stdout.
+bool leads_to(const std::string& path, const std::string& other);
+
+/// Looks, and changes nothing: a file can be made at `path`, or the one there be written. program_error, exit
+/// code 2.
+void check_output_file(std::string_view option, const std::string& path);
+
 /// Looks, and changes nothing: `path`, or a link behind it, would not be one of the images, whether that is
 /// there already or still to be made. program_error, exit code 2, that names `option`. "-" is stdout.
 void check_not_an_image(std::string_view option, const std::string& path,

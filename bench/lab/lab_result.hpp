@@ -75,6 +75,7 @@ struct lab_strategy_result {
     std::optional<lab_stop> stop;
 
     bool is_complete() const noexcept { return !stop && !rounds.empty(); }
+    /// Nothing but 0 if there is no round; so is a ratio of no round, and one to 0.
     spread over_rounds(double (*figure)(const lab_turn_result&)) const;
     /// In the same round; of rounds that both have.
     spread ratio_to(const lab_strategy_result& control, double (*figure)(const lab_turn_result&)) const;

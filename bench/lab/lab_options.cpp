@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/lab/lab_options.hpp"
+
+#include "bench/image_files.hpp"
+#include "bench/lab/key_trace.hpp"
+#include "bench/option_values.hpp"
+#include "blkcrypto/tools/cli/choice.hpp"
+#include "blkcrypto/tools/cli/number.hpp"
+#include "fsdemo/format.hpp"
+
+#include <charconv>
+#include <fmt/ranges.h>
+#include <limits>
+
+namespace blkcrypto::bench {
+namespace {
+
+using cli::parse_count;
+using cli::unusable;
+
+constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t unsigned_max = std::numeric_limits<unsigned>::max();
+constexpr std::uint64_t extents_max = std::uint64_t{1} << 32;
+constexpr std::uint64_t master_keys_max = 1024;
+constexpr std::uint64_t ios_max = std::uint64_t{1} << 40;
+constexpr std::uint64_t usual_ios = 20'000;
+constexpr std::uint64_t derived_keys_max = std::uint64_t{1} << 20;
+constexpr std::string_view accesses = "uniform, sequential, zipf:T, trace:FILE";
+
+unsigned parse_unsigned(std::string_view option, std::string_view text, std::uint64_t min,
+                        std::uint64_t max) {
+    return static_cast<unsigned>(parse_count(option, text, min, max));
+}
+
+using strategy_list = std::vector<const fsdemo::strategy_info*>;
+
+strategy_list parse_strategies(std::string_view text, std::span<const fsdemo::strategy_info* const> known) {
+    if (text.empty())
+        return {known.begin(), known.end()};
+    std::vector<std::string_view> names;
+    for (const auto* strategy : known)
+        names.push_back(strategy->name);
+    return parse_list("--strategies", text, [&](std::string_view word) {
+        return known[cli::parse_choice("--strategies", word, names)];
+    });
+}
+
+std::uint32_t parse_extent_bytes(std::string_view text) {
+    constexpr std::uint64_t extent_bytes_max = std::uint64_t{fsdemo::extent_blocks_max} * fsdemo::block_bytes;
+    const std::uint64_t bytes = cli::parse_size("--bs", text);
+    if (bytes == 0 || bytes % fsdemo::block_bytes != 0)
+        throw unusable("--bs",
+                       fmt::format("'{}' is not whole blocks of {} bytes", text, fsdemo::block_bytes));
+    if (bytes > extent_bytes_max)
+        throw unusable("--bs",
+                       fmt::format("'{}' is more than the longest extent, {} bytes", text, extent_bytes_max));
+    return static_cast<std::uint32_t>(bytes);
+}
+
+void check_extents(const lab_image_options& image) {
+    if (image.extents() > extents_max)
+        throw unusable("--files x --extents-per-file",
+                       fmt::format("{} extents are more than {}", image.extents(), extents_max));
+    const std::uint64_t blocks = image.extents() * (image.extent_bytes / fsdemo::block_bytes);
+    if (blocks > fsdemo::blocks_max)
+        throw unusable("--files x --extents-per-file x --bs",
+                       fmt::format("{} GiB are more than an image can have, {}", blocks >> 18,
+                                   fsdemo::blocks_max >> 18));
+    const std::uint64_t pairs = std::uint64_t{image.master_keys} * image.modes.size();
+    if (pairs > image.files)
+        throw unusable("--keys x --modes",
+                       fmt::format("{} pairs of key and mode, but only {} files", pairs, image.files));
+}
+
+lab_image_options parse_image(const lab_arguments& typed) {
+    lab_image_options image;
+    image.path = typed.filename;
+    image.overwrite = typed.overwrite;
+    image.files = parse_unsigned("--files", typed.files, 1, unsigned_max);
+    image.extents_per_file = parse_unsigned("--extents-per-file", typed.extents_per_file, 1, unsigned_max);
+    image.extent_bytes = parse_extent_bytes(typed.bs);
+    image.master_keys = parse_unsigned("--keys", typed.keys, 1, master_keys_max);
+    image.modes = parse_modes("--modes", typed.modes);
+    check_extents(image);
+    return image;
+}
+
+double parse_skew(std::string_view text) {
+    double skew = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), skew);
+    const bool is_number = error == std::errc{} && end == text.data() + text.size();
+    if (!is_number || !(skew > 0 && skew <= zipf_skew_max))
+        throw unusable("--access", fmt::format("'{}' is not a skew above 0, up to {}", text, zipf_skew_max));
+    return skew;
+}
+
+constexpr std::string_view zipf_prefix = "zipf:";
+constexpr std::string_view trace_prefix = "trace:";
+
+// Empty: no trace.
+std::string trace_file(std::string_view access) {
+    return access.starts_with(trace_prefix) ? std::string(access.substr(trace_prefix.size())) : std::string();
+}
+
+access_options parse_access(const lab_arguments& typed, std::uint64_t extents) {
+    access_options access;
+    access.read_percent = parse_unsigned("--reads", typed.reads, 0, 100);
+    const std::string_view text = typed.access;
+    if (text == "uniform")
+        access.kind = access_kind::uniform;
+    else if (text == "sequential")
+        access.kind = access_kind::sequential;
+    else if (text.starts_with(zipf_prefix))
+        access.skew = parse_skew(text.substr(zipf_prefix.size()));
+    else if (text.starts_with(trace_prefix))
+        access.kind = access_kind::trace;
+    else
+        throw unusable("--access", fmt::format("'{}' is not one of {}", text, accesses));
+    if (access.kind == access_kind::trace)
+        access.trace = read_key_trace(trace_file(text), extents);
+    return access;
+}
+
+// As many as were typed, or as many as make a trace end once.
+std::uint64_t parse_ios(const std::string& text, const lab_workload_options& workload) {
+    if (!text.empty())
+        return parse_count("--ios", text, 1, ios_max);
+    if (workload.access.kind == access_kind::trace)
+        return (workload.access.trace.size() + workload.jobs - 1) / workload.jobs;
+    return usual_ios;
+}
+
+void parse_length(const lab_arguments& typed, lab_workload_options& workload) {
+    workload.rounds = parse_unsigned("--rounds", typed.rounds, 1, rounds_max);
+    if (typed.runtime.empty()) {
+        workload.ios = parse_ios(typed.ios, workload);
+        return;
+    }
+    if (!typed.ios.empty())
+        throw unusable("--ios", "not beside --runtime");
+    const auto runtime = parse_runtime(typed.runtime);
+    check_slice(typed.runtime, runtime, workload.rounds);
+    workload.runtime_ms = static_cast<unsigned>(runtime.count() / workload.rounds);
+}
+
+lab_workload_options parse_workload(const lab_arguments& typed, const lab_image_options& image) {
+    lab_workload_options workload;
+    workload.depth = parse_unsigned("--iodepth", typed.iodepth, 1, depth_max);
+    workload.jobs = parse_unsigned("--numjobs", typed.numjobs, 1, jobs_max);
+    if (workload.jobs > image.files)
+        throw unusable("--numjobs", fmt::format("{} jobs, but only {} files", workload.jobs, image.files));
+    check_buffers("--numjobs x --iodepth x --bs", std::uint64_t{workload.jobs} * workload.depth,
+                  image.extent_bytes);
+    workload.access = parse_access(typed, image.extents());
+    parse_length(typed, workload);
+    return workload;
+}
+
+fsdemo::strategy_options parse_strategy(const lab_arguments& typed, unsigned jobs) {
+    fsdemo::strategy_options strategy;
+    strategy.pool_size = parse_unsigned("--pool-size", typed.pool_size, 1, fsdemo::pool_size_max);
+    if (!typed.keyslots.empty())
+        strategy.keyslots = parse_unsigned("--keyslots", typed.keyslots, 1, fsdemo::keyslots_max);
+    strategy.memory_limit_bytes = cli::parse_size("--memory-limit", typed.memory_limit);
+    strategy.lanes = jobs;
+    return strategy;
+}
+
+// One where the key travels with each command has no number of slots to be replaced.
+engine_profile parse_engine(const lab_arguments& typed, const lab_options& options) {
+    engine_profile engine = typed.engine.empty() ? default_engine(options.image.modes)
+                                                 : cli::parse_engine("--engine", typed.engine);
+    if (!typed.keyslots.empty() && engine.keyslots != 0)
+        engine.keyslots = options.strategy.keyslots;
+    return engine;
+}
+
+// Files have data units of a block; their numbers count through one extent.
+void check_engine_of_files(const lab_options& options) {
+    constexpr std::uint8_t dun_bytes = 2;
+    static_assert(fsdemo::extent_blocks_max <= 1U << (8 * dun_bytes));
+    const auto is_device = [](const auto* strategy) { return strategy->make == nullptr; };
+    if (std::ranges::none_of(options.strategies, is_device))
+        return;
+    const auto unit = data_unit_size::make(fsdemo::block_bytes);
+    for (const auto* mode : options.image.modes)
+        check_engine(options.engine, {mode->mode, *unit, dun_bytes});
+}
+
+void check_record(const lab_arguments& typed) {
+    if (typed.record.empty())
+        return;
+    const std::string trace = trace_file(typed.access);
+    check_output_file("--record", typed.record);
+    if (!trace.empty() && leads_to(typed.record, trace))
+        throw unusable("--record", fmt::format("{} is the trace {}", typed.record, trace));
+    if (!typed.filename.empty())
+        check_not_an_image("--record", typed.record, std::span(&typed.filename, 1));
+}
+
+} // namespace
+
+void lab_arguments::add_to(CLI::App& verb) {
+    verb.add_option("--strategies", strategies, "some of those below (default all)")->type_name("LIST");
+    verb.add_option("--filename", filename, "the image (default a temporary file, removed at the end)")
+        ->type_name("IMAGE");
+    verb.add_flag("--overwrite", overwrite, "replace an existing image");
+    verb.add_option("--files", files, "on the image (default 256)")->type_name("N");
+    verb.add_option("--extents-per-file", extents_per_file, "each with a key of its own (default 16)")
+        ->type_name("N");
+    verb.add_option("--keys", keys, "master keys (default 1)")->type_name("N");
+    verb.add_option("--modes", modes, "some of those blkcrypto modes lists (default aes-256-xts)")
+        ->type_name("LIST");
+    verb.add_option("--access", access,
+                    fmt::format("{} (default zipf:0.99)\nT is the skew, FILE has a key id a line: "
+                                "file x extents + extent",
+                                accesses))
+        ->type_name("KIND");
+    verb.add_option("--reads", reads, "percentage of reads (default 50)")->type_name("N");
+    verb.add_option("--bs", bs, "of an I/O, and of an extent (default 4k)")->type_name("SIZE");
+    verb.add_option("--iodepth", iodepth, "I/Os in flight per job (default 32)")->type_name("N");
+    verb.add_option("--numjobs", numjobs, "threads, each with files of its own (default 1)")->type_name("N");
+    verb.add_option("--ios", ios, "of a job in a round (default 20000, or the length of the trace)")
+        ->type_name("N");
+    verb.add_option("--runtime", runtime,
+                    "in place of --ios: per strategy, all rounds together, seconds or as in 500ms")
+        ->type_name("TIME");
+    verb.add_option("--rounds", rounds, "in each every strategy has its turn (default 5)")->type_name("N");
+    verb.add_option("--pool-size", pool_size, "transforms of a pool (default 128)")->type_name("N");
+    verb.add_option("--keyslots", keyslots,
+                    "of fallback-keyslots and the engine (default 100, and the engine's own)")
+        ->type_name("N");
+    verb.add_option("--derived-key-cache", derived_key_cache, "derived keys that are kept (default 0)")
+        ->type_name("N");
+    verb.add_option("--engine", engine,
+                    fmt::format("of inline-hardware: {}\n(default ufs-std, generic for modes it lacks)",
+                                fmt::join(engine_names(), ", ")))
+        ->type_name("NAME");
+    verb.add_option("--memory-limit", memory_limit,
+                    "of a strategy's transforms (default 512m, 0 is none): who needs more stops there")
+        ->type_name("SIZE");
+    verb.add_option("--seed", seed, "of keys, accesses and contents (default random)")->type_name("N");
+    verb.add_option("--record", record, "write the first round's accesses, as a trace")->type_name("FILE");
+}
+
+lab_options lab_arguments::check(std::span<const fsdemo::strategy_info* const> known,
+                                 std::uint64_t random_seed) const {
+    lab_options checked;
+    checked.strategies = parse_strategies(strategies, known);
+    checked.image = parse_image(*this);
+    check_implementations("--modes", checked.image.modes);
+    checked.workload = parse_workload(*this, checked.image);
+    checked.workload.seed = seed.empty() ? random_seed : parse_count("--seed", seed, 0, any);
+    checked.strategy = parse_strategy(*this, checked.workload.jobs);
+    checked.derived_keys = parse_unsigned("--derived-key-cache", derived_key_cache, 0, derived_keys_max);
+    checked.engine = parse_engine(*this, checked);
+    check_engine_of_files(checked);
+    check_record(*this);
+    checked.record = record;
+    return checked;
+}
+
+} // namespace blkcrypto::bench
