@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The verbs of the program `blkbench`, one file each.
+// The verbs of the program `blkbench` that compare paths, one file each. The others: lab/strategies.hpp.
 
 #include "blkcrypto/tools/cli/program.hpp"
 

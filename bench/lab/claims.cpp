@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+// A function for each claim, in their order. Each looks for the strategies it is about; without them it says
+// what is missing. Where the numbers are against the claim the sentence says so: it is made of them.
+#include "bench/lab/claims.hpp"
+
+#include "bench/lab/lab_figures.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <numeric>
+
+namespace blkcrypto::bench {
+namespace {
+
+constexpr std::array<std::string_view, 9> says{
+    "key setup in the I/O path allocates, and may load a module",
+    "every key at open: time and pinned memory grow with the extents",
+    "a fixed pool at open leaves derive and setkey to the I/O path",
+    "a map to prepared transforms saves deriving and setting keys again",
+    "a pool per file is too much memory, a shared one is a bottleneck",
+    "a nofs scope around the allocation does not make it safe",
+    "one mode per file: what is loaded for it at open is enough",
+    "several modes: each has to be named at open",
+    "the keyslots are the map already; cached derived keys still pay"};
+
+using strategy_list = std::vector<const lab_strategy_result*>;
+
+std::string names_of(const strategy_list& strategies) {
+    std::vector<std::string_view> names;
+    for (const auto* strategy : strategies)
+        names.push_back(strategy->strategy->name);
+    return fmt::format("{}", fmt::join(names, ", "));
+}
+
+double median(const lab_strategy_result& strategy, double (*figure)(const lab_turn_result&)) {
+    return strategy.over_rounds(figure).median;
+}
+
+// "at 1.30 (1.25-1.33) times the IOPS of pool-global"
+std::string iops_against(const lab_strategy_result& strategy, const lab_strategy_result& control) {
+    const spread ratio = strategy.ratio_to(control, &iops_of);
+    const bool is_same = difference_of(ratio, strategy.rounds.size()) == difference::none;
+    return fmt::format("{} times the IOPS of {}{}", spread_text(ratio), control.strategy->name,
+                       is_same ? ", which is no difference" : "");
+}
+
+std::string found_text(const lab_strategy_result& strategy) {
+    return fmt::format("{} found the key set in {} % of its uses", strategy.strategy->name,
+                       short_number(median(strategy, &hit_percent_of)));
+}
+
+// What it has of its own: a pool, keyslots, neither.
+bool has_prepared_transforms(const lab_strategy_result& strategy) {
+    return strategy.strategy->has_pool || strategy.strategy->has_keyslots;
+}
+
+class judge {
+  public:
+    judge(const lab_options& options, const lab_result& result) : options_(options), result_(result) {}
+
+    claim_finding s1() const;
+    claim_finding s2() const;
+    claim_finding s3() const;
+    claim_finding s4() const;
+    claim_finding s5() const;
+    claim_finding s6() const;
+    claim_finding s7() const;
+    claim_finding s8() const;
+    claim_finding s9() const;
+
+  private:
+    const lab_strategy_result* find(std::string_view name) const;
+    const lab_strategy_result* measured(std::string_view name) const;
+    std::string why_missing(std::initializer_list<std::string_view> names) const;
+
+    std::string stop_text(const lab_strategy_result& strategy) const;
+    std::string open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const;
+    std::string shared_pools_text(const lab_strategy_result& per_file) const;
+    std::string waits_text(const lab_strategy_result& pool) const;
+    std::string quiet_text() const;
+    std::string told_nothing_text() const;
+    std::string derived_keys_text(const lab_strategy_result& slots) const;
+
+    const lab_options& options_;
+    const lab_result& result_;
+};
+
+claim_finding shown(std::size_t number, std::string text) {
+    return {{}, says[number - 1], true, std::move(text)};
+}
+
+claim_finding not_shown(std::size_t number, std::string_view why) {
+    return {{}, says[number - 1], false, fmt::format("this run does not show it: {}", why)};
+}
+
+const lab_strategy_result* judge::find(std::string_view name) const {
+    const auto is_it = [&](const lab_strategy_result& s) { return s.strategy->name == name; };
+    const auto found = std::ranges::find_if(result_.strategies, is_it);
+    return found == result_.strategies.end() ? nullptr : &*found;
+}
+
+// Null: not asked for, or stopped before it finished a round.
+const lab_strategy_result* judge::measured(std::string_view name) const {
+    const auto* found = find(name);
+    return found == nullptr || found->rounds.empty() ? nullptr : found;
+}
+
+// Of those, what keeps a claim from being judged; empty if all were measured.
+std::string judge::why_missing(std::initializer_list<std::string_view> names) const {
+    std::vector<std::string> reasons;
+    for (const auto name : names) {
+        const auto* strategy = find(name);
+        if (strategy == nullptr)
+            reasons.push_back(fmt::format("{} was not run (--strategies)", name));
+        else if (strategy->rounds.empty())
+            reasons.push_back(strategy->stop ? stop_text(*strategy) : fmt::format("{} has no round", name));
+    }
+    return fmt::format("{}", fmt::join(reasons, "; "));
+}
+
+std::string judge::stop_text(const lab_strategy_result& strategy) const {
+    return bench::stop_text(strategy, options_.strategy.memory_limit_bytes);
+}
+
+claim_finding judge::s1() const {
+    const auto* naive = measured("full-in-io");
+    if (naive == nullptr)
+        return not_shown(1, why_missing({"full-in-io"}));
+    const double allocations = median(*naive, &io_allocations_of);
+    const double modules = median(*naive, &modules_loaded_in_io_of);
+    if (allocations == 0 && modules == 0)
+        return not_shown(1, "full-in-io allocated nothing in the I/O path; I/O to extents that have no "
+                            "transform yet would");
+    const time_attribution where = naive->attribution();
+    std::string text = fmt::format(
+        "full-in-io made {} ({}) in the I/O path in a round, {} an I/O, and loaded {} there. Allocating was "
+        "{} of an I/O, {} % of its time.",
+        counted(allocations, "allocation"), bytes_text(median(*naive, &io_allocated_bytes_of)),
+        short_number(median(*naive, &io_allocations_per_io_of)), counted(modules, "module"),
+        time_text(part_ns_per_io(where, io_part::allocate)),
+        short_number(part_percent(where, io_part::allocate)));
+    const std::string first_byte = time_text(median(*naive, &first_byte_ns_of));
+    if (const auto* slots = measured("fallback-keyslots"); slots != nullptr)
+        text += fmt::format(" First byte after {}, with fallback-keyslots after {}.", first_byte,
+                            time_text(median(*slots, &first_byte_ns_of)));
+    return shown(1, text + " That is the cost; the deadlock itself is no matter of time.");
+}
+
+// What a file costs to open, twice over: the numbers, then what they say.
+std::string judge::open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const {
+    const auto rounds = all.rounds.size();
+    const spread times = all.ratio_to(map, &open_ns_of);
+    const spread memory = all.ratio_to(map, &pinned_bytes_of);
+    std::string text = fmt::format(
+        "a file of {} took {} to open and pinned {} with all-at-open, {} and {} with prepared-map: {} times "
+        "the time, {} times the memory.",
+        plural(options_.image.extents_per_file, "extent"), time_text(median(all, &open_ns_of)),
+        bytes_text(median(all, &pinned_bytes_per_file_of)), time_text(median(map, &open_ns_of)),
+        bytes_text(median(map, &pinned_bytes_per_file_of)), spread_text(times), short_number(memory.median));
+    if (difference_of(times, rounds) != difference::more)
+        text += " All-at-open was not slower to open here.";
+    if (memory.median <= 1)
+        text += fmt::format(" It pinned no more here: {} are not more than what a pool of {} pins.",
+                            plural(options_.image.extents(), "extent"), options_.strategy.pool_size);
+    return text;
+}
+
+claim_finding judge::s2() const {
+    const auto* all = find("all-at-open");
+    if (all != nullptr && all->stop && all->stop->at_memory_limit) {
+        std::string text = stop_text(*all) + ".";
+        if (const auto* map = measured("prepared-map"); map != nullptr)
+            text +=
+                fmt::format(" prepared-map opened all {} and pinned {}.",
+                            plural(options_.image.files, "file"), bytes_text(median(*map, &pinned_bytes_of)));
+        return shown(2, std::move(text));
+    }
+    const std::string missing = why_missing({"all-at-open", "prepared-map"});
+    if (!missing.empty())
+        return not_shown(2, missing);
+    return shown(2, open_costs(*all, *measured("prepared-map")));
+}
+
+claim_finding judge::s3() const {
+    const auto* pool = measured("pool-per-file");
+    if (pool == nullptr)
+        return not_shown(3, why_missing({"pool-per-file"}));
+    const time_attribution where = pool->attribution();
+    if (where.ios == 0)
+        return not_shown(3, "no I/O of pool-per-file was looked into; more I/Os would be (--ios)");
+    const double allocations = median(*pool, &io_allocations_of);
+    return shown(3,
+                 fmt::format("pool-per-file made {} in the I/O path{}. Of the {} of an I/O, deriving was "
+                             "{} ({} %) and setkey {} ({} %); {} % of its uses had to set a key up.",
+                             counted(allocations, "allocation"),
+                             allocations == 0 ? "" : ", so the pool did not keep it out of there",
+                             time_text(static_cast<double>(where.whole_ns) / static_cast<double>(where.ios)),
+                             time_text(part_ns_per_io(where, io_part::derive)),
+                             short_number(part_percent(where, io_part::derive)),
+                             time_text(part_ns_per_io(where, io_part::setkey)),
+                             short_number(part_percent(where, io_part::setkey)),
+                             short_number(100 - median(*pool, &hit_percent_of))));
+}
+
+claim_finding judge::s4() const {
+    const std::string missing = why_missing({"prepared-map", "pool-global"});
+    if (!missing.empty())
+        return not_shown(4, missing);
+    const auto& map = *measured("prepared-map");
+    const auto& pool = *measured("pool-global");
+    const auto verdict = difference_of(map.ratio_to(pool, &iops_of), map.rounds.size());
+    return shown(4, fmt::format("{}, pool-global in {} %; it did {}.{}", found_text(map),
+                                short_number(median(pool, &hit_percent_of)), iops_against(map, pool),
+                                verdict == difference::more   ? " The map paid."
+                                : verdict == difference::less ? " The map cost more than it saved."
+                                                              : " The map neither paid nor cost."));
+}
+
+// The memory of pools that are shared, against one that is a file's.
+std::string judge::shared_pools_text(const lab_strategy_result& per_file) const {
+    std::vector<std::string> shared;
+    for (const char* name : {"pool-global", "pool-per-master-key"})
+        if (const auto* pool = measured(name); pool != nullptr)
+            shared.push_back(fmt::format("{} {}", name, bytes_text(median(*pool, &pinned_bytes_of))));
+    const std::string pinned =
+        per_file.rounds.empty()
+            ? stop_text(per_file)
+            : fmt::format("pool-per-file pinned {}", bytes_text(median(per_file, &pinned_bytes_of)));
+    return fmt::format("{}; {}, of {} opened.", pinned, fmt::join(shared, ", "),
+                       plural(options_.image.files, "file"));
+}
+
+std::string judge::waits_text(const lab_strategy_result& pool) const {
+    const double waits = median(pool, &waits_of);
+    const double ios =
+        pool.over_rounds([](const auto& turn) { return static_cast<double>(turn.ios); }).median;
+    if (waits == 0)
+        return fmt::format(" {} never waited: its {} transforms were enough for {} in flight, and a smaller "
+                           "pool (--pool-size) would be the bottleneck.",
+                           pool.strategy->name, options_.strategy.pool_size,
+                           plural(options_.workload.depth * options_.workload.jobs, "I/O"));
+    return fmt::format(" {} waited {} in {} I/Os, {} % of their time.", pool.strategy->name,
+                       counted(waits, "time"), short_number(ios),
+                       short_number(part_percent(pool.attribution(), io_part::wait)));
+}
+
+claim_finding judge::s5() const {
+    const auto* per_file = find("pool-per-file");
+    const auto* global = measured("pool-global");
+    const bool is_known = per_file != nullptr &&
+                          (!per_file->rounds.empty() || (per_file->stop && per_file->stop->at_memory_limit));
+    if (!is_known)
+        return not_shown(5, why_missing({"pool-per-file"}));
+    if (global == nullptr)
+        return not_shown(5, why_missing({"pool-global"}));
+    return shown(5, shared_pools_text(*per_file) + waits_text(*global) +
+                        fmt::format(" A shrinker could take {} back from it.",
+                                    bytes_text(median(*global, &reclaimable_bytes_of))));
+}
+
+claim_finding judge::s6() const {
+    const std::string missing = why_missing({"nofs-in-io", "full-in-io"});
+    if (!missing.empty())
+        return not_shown(6, missing);
+    const auto& nofs = *measured("nofs-in-io");
+    const auto& naive = *measured("full-in-io");
+    return shown(6, fmt::format("nofs-in-io did {}, and made {} in the I/O path where full-in-io made {}: "
+                                "the scope changes the context of what is done, not what is done. Who "
+                                "holds the lock it waits for no clock shows; a context checker would.",
+                                iops_against(nofs, naive),
+                                counted(median(nofs, &io_allocations_of), "allocation"),
+                                short_number(median(naive, &io_allocations_of))));
+}
+
+// Which of the strategies that set up at open did anything of it in the I/O path. Empty: there is none.
+std::string judge::quiet_text() const {
+    strategy_list quiet;
+    std::vector<std::string> others;
+    double modules = 0;
+    for (const auto& strategy : result_.strategies) {
+        if (strategy.rounds.empty() || !has_prepared_transforms(strategy))
+            continue;
+        const double allocations = median(strategy, &io_allocations_of);
+        const double in_io = median(strategy, &modules_loaded_in_io_of);
+        modules = std::max(modules, median(strategy, &modules_loaded_of));
+        if (allocations == 0 && in_io == 0)
+            quiet.push_back(&strategy);
+        else
+            others.push_back(fmt::format("{} made {} and loaded {} there", strategy.strategy->name,
+                                         counted(allocations, "allocation"), counted(in_io, "module")));
+    }
+    std::string text;
+    if (!quiet.empty())
+        text = fmt::format("{} allocated nothing and loaded no module in the I/O path ({} loaded at open).",
+                           names_of(quiet), counted(modules, "module"));
+    for (const auto& other : others)
+        text += fmt::format("{}But {}.", text.empty() ? "" : " ", other);
+    return text;
+}
+
+claim_finding judge::s7() const {
+    const std::string quiet = quiet_text();
+    if (quiet.empty())
+        return not_shown(7, "no strategy with a pool or keyslots was run (--strategies)");
+    return shown(7, fmt::format("each of {} with {} has one mode, known when it is opened: {} Nothing is "
+                                "reflinked here, so the rule for reflinks is not part of it.",
+                                plural(options_.image.files, "file"),
+                                plural(options_.image.extents_per_file, "extent"), quiet));
+}
+
+// What the strategies did in the I/O path that hear of no mode at open.
+std::string judge::told_nothing_text() const {
+    const auto* naive = measured("full-in-io");
+    if (naive == nullptr)
+        return {};
+    return fmt::format(" full-in-io, which is told nothing at open, loaded {} and made {} in the I/O path.",
+                       counted(median(*naive, &modules_loaded_in_io_of), "module"),
+                       counted(median(*naive, &io_allocations_of), "allocation"));
+}
+
+claim_finding judge::s8() const {
+    const auto& modes = options_.image.modes;
+    if (modes.size() < 2)
+        return not_shown(8, "all files have one mode; --modes with two or more would");
+    const std::string quiet = quiet_text();
+    if (quiet.empty())
+        return not_shown(8, "no strategy with a pool or keyslots was run (--strategies)");
+    std::vector<std::string_view> names;
+    for (const auto* mode : modes)
+        names.push_back(mode->name);
+    return shown(8, fmt::format("{} modes ({}), one a file and named when it is opened, {} with {}: {}{}",
+                                modes.size(), fmt::join(names, ", "), plural(options_.image.files, "file"),
+                                plural(options_.image.extents(), "extent"), quiet, told_nothing_text()));
+}
+
+// What a miss costs with the key derived anew, and with a key that was kept.
+std::string judge::derived_keys_text(const lab_strategy_result& slots) const {
+    const lab_step_costs& steps = result_.steps;
+    const double whole = steps.derive_ns + steps.setkey_ns;
+    const std::string cost = fmt::format("A miss costs {} to derive and {} to set",
+                                         time_text(steps.derive_ns), time_text(steps.setkey_ns));
+    if (options_.derived_keys == 0)
+        return fmt::format(" {}; a cache of derived keys would spare the first, {} %, but there was none in "
+                           "this run (--derived-key-cache).",
+                           cost, short_number(whole == 0 ? 0 : 100 * steps.derive_ns / whole));
+    const double hits = median(slots, &derived_key_hits_of);
+    const double asked = hits + median(slots, &derived_key_misses_of);
+    return fmt::format(" {}; the cache of {} had {} % of the keys asked for, each then {} in place of {}.",
+                       cost, plural(options_.derived_keys, "derived key"),
+                       short_number(asked == 0 ? 0 : 100 * hits / asked), time_text(steps.setkey_ns),
+                       time_text(whole));
+}
+
+claim_finding judge::s9() const {
+    const std::string missing = why_missing({"fallback-keyslots", "prepared-map"});
+    if (!missing.empty())
+        return not_shown(9, missing);
+    const auto& slots = *measured("fallback-keyslots");
+    const auto& map = *measured("prepared-map");
+    return shown(9, fmt::format("{} ({} slots), prepared-map in {} % (a pool of {}); the keyslots did {}.{}",
+                                found_text(slots), options_.strategy.keyslots,
+                                short_number(median(map, &hit_percent_of)), options_.strategy.pool_size,
+                                iops_against(slots, map), derived_keys_text(slots)));
+}
+
+} // namespace
+
+std::vector<claim_finding> judge_claims(const lab_options& options, const lab_result& result) {
+    const judge j(options, result);
+    std::vector<claim_finding> findings{j.s1(), j.s2(), j.s3(), j.s4(), j.s5(),
+                                        j.s6(), j.s7(), j.s8(), j.s9()};
+    constexpr std::array<std::string_view, 9> names{"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9"};
+    for (std::size_t i = 0; i < findings.size(); ++i)
+        findings[i].claim = names[i];
+    return findings;
+}
+
+} // namespace blkcrypto::bench

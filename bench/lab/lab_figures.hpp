@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What the reports make of the numbers of a round: figures for lab_strategy_result::over_rounds() and
+// ratio_to(), differences worth a word, and all of it as short text.
+
+#include "bench/lab/lab_result.hpp"
+
+namespace blkcrypto::bench {
+
+double iops_of(const lab_turn_result& turn);
+double bytes_per_s_of(const lab_turn_result& turn);
+double open_ns_of(const lab_turn_result& turn); // of a file
+double open_max_ns_of(const lab_turn_result& turn);
+double first_byte_ns_of(const lab_turn_result& turn);
+double p50_ns_of(const lab_turn_result& turn);
+double p99_ns_of(const lab_turn_result& turn);
+double p999_ns_of(const lab_turn_result& turn);
+double host_cpu_s_per_gib_of(const lab_turn_result& turn);
+double engine_cpu_s_per_gib_of(const lab_turn_result& turn);
+double hits_of(const lab_turn_result& turn);
+double misses_of(const lab_turn_result& turn);
+double steals_of(const lab_turn_result& turn);
+double waits_of(const lab_turn_result& turn);
+double hit_percent_of(const lab_turn_result& turn);
+double derived_key_hits_of(const lab_turn_result& turn);
+double derived_key_misses_of(const lab_turn_result& turn);
+double transforms_of(const lab_turn_result& turn);
+double transform_bytes_max_of(const lab_turn_result& turn);
+double pinned_bytes_of(const lab_turn_result& turn);
+double pinned_bytes_per_file_of(const lab_turn_result& turn);
+double reclaimable_bytes_of(const lab_turn_result& turn);
+double io_allocations_of(const lab_turn_result& turn);
+double io_allocations_per_io_of(const lab_turn_result& turn);
+double io_allocated_bytes_of(const lab_turn_result& turn);
+double modules_loaded_of(const lab_turn_result& turn);
+double modules_loaded_in_io_of(const lab_turn_result& turn);
+
+/// Someone asked it for transforms at all: else there is no rate of hits.
+bool has_tfm_use(const lab_strategy_result& strategy);
+
+double part_ns_per_io(const time_attribution& attribution, io_part part);
+double part_percent(const time_attribution& attribution, io_part part);
+
+/// Of a ratio to a control: none if the quartiles of the rounds are around 1, or it is next to 1; of less
+/// than three rounds, whose spread says nothing, also if it is anywhere near.
+enum class difference : std::uint8_t { less, none, more };
+difference difference_of(const spread& ratio, std::size_t rounds);
+
+/// Three digits or so.
+std::string short_number(double value);
+/// "812 ns", "12.3 us", "4.56 ms"
+std::string time_text(double ns);
+/// "512 B", "1.25 MiB"
+std::string bytes_text(double bytes);
+/// "1 module", "2 modules"
+std::string plural(std::uint64_t count, std::string_view noun);
+std::string counted(double median, std::string_view noun);
+/// "all-at-open stopped at the memory limit of 1 MiB, opening file 3 of 8: it had ...". It did stop.
+std::string stop_text(const lab_strategy_result& strategy, std::uint64_t memory_limit_bytes);
+/// "0.97 (0.95-0.99)"
+std::string spread_text(const spread& figure);
+
+} // namespace blkcrypto::bench

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/bench/made_up_lab.hpp"
+#include "tests/support/test_cipher.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace blkcrypto;
+using namespace blkcrypto::bench;
+using test::made_up_lab;
+
+namespace {
+
+bool says(const claim_finding& finding, std::string_view part) {
+    INFO(finding.shows);
+    return finding.shows.find(part) != std::string::npos;
+}
+
+void check_missing(const claim_finding& finding, std::string_view why) {
+    CAPTURE(finding.shows);
+    CHECK(!finding.is_shown);
+    CHECK(finding.shows == "this run does not show it: " + std::string(why));
+}
+
+#define CHECK_SAYS(finding, part)                                                                            \
+    do {                                                                                                     \
+        CAPTURE((finding).shows);                                                                            \
+        CHECK((finding).is_shown);                                                                           \
+        CHECK(says(finding, part));                                                                          \
+    } while (false)
+
+constexpr const char* all_of_them = "";
+
+} // namespace
+
+TEST_CASE("there is a finding for each of S1 to S9, a sentence with its end") {
+    for (const char* strategies : {all_of_them, "library-key", "full-in-io,prepared-map"}) {
+        const auto claims = made_up_lab(strategies).claims();
+        REQUIRE(claims.size() == 9);
+        for (std::size_t i = 0; i < claims.size(); ++i) {
+            CHECK(claims[i].claim == fmt::format("S{}", i + 1));
+            CHECK(!claims[i].says.empty());
+            CHECK(claims[i].shows.size() > 40);
+            CHECK(claims[i].is_shown != claims[i].shows.starts_with("this run does not show it: "));
+        }
+    }
+}
+
+TEST_CASE("S1 counts what full-in-io allocates in the I/O path, and has nothing to show if that is nothing") {
+    made_up_lab lab("full-in-io,fallback-keyslots");
+    check_missing(lab.claim(1), "full-in-io allocated nothing in the I/O path; I/O to extents that have no "
+                                "transform yet would");
+    lab.change("full-in-io", [](lab_turn_result& turn) {
+        turn.figures.io_allocations = 5000;
+        turn.figures.io_allocated_bytes = 3 << 20;
+        turn.modules_loaded_in_io = 1;
+        turn.first_byte_ns = 90'000;
+        turn.attribution.part_ns[static_cast<std::size_t>(io_part::allocate)] = 100 * 700;
+    });
+    const auto finding = lab.claim(1);
+    CHECK_SAYS(finding, "full-in-io made 5000 allocations (3 MiB) in the I/O path in a round, 0.250 an I/O, "
+                        "and loaded 1 module there.");
+    CHECK_SAYS(finding, "Allocating was 700 ns of an I/O, 7 % of its time.");
+    CHECK_SAYS(finding, "First byte after 90 us, with fallback-keyslots after 60 us.");
+    CHECK_SAYS(finding, "the deadlock itself is no matter of time");
+    made_up_lab alone("full-in-io");
+    alone.result.strategies = {lab.of("full-in-io")};
+    CHECK(!says(alone.claim(1), "First byte"));
+    check_missing(made_up_lab("prepared-map").claim(1), "full-in-io was not run (--strategies)");
+}
+
+TEST_CASE("S2 sets the open of all-at-open against prepared-map's, and says so when it is not the dearer") {
+    made_up_lab lab("all-at-open,prepared-map");
+    lab.change("all-at-open", [](lab_turn_result& turn) {
+        turn.open_ns *= 40;
+        turn.figures.pinned_bytes = 4 << 20;
+    });
+    const auto dear = lab.claim(2);
+    CHECK_SAYS(dear, "a file of 16 extents took 800 us to open and pinned 16 KiB with all-at-open, 20 us and "
+                     "512 B with prepared-map: 40 (40-40) times the time, 32 times the memory.");
+    CHECK(!says(dear, "no more here"));
+    CHECK(!says(dear, "not slower"));
+    lab.change("all-at-open", [](lab_turn_result& turn) {
+        turn.open_ns /= 80;
+        turn.figures.pinned_bytes = 1 << 10;
+    });
+    const auto cheap = lab.claim(2);
+    CHECK_SAYS(cheap, "All-at-open was not slower to open here.");
+    CHECK_SAYS(cheap, "It pinned no more here: 4096 extents are not more than what a pool of 128 pins.");
+}
+
+TEST_CASE("S2 is shown by a stop at the memory limit, and not by a stop for another reason") {
+    made_up_lab lab("all-at-open,prepared-map");
+    lab.stop("all-at-open", true);
+    CHECK_SAYS(lab.claim(2),
+               "all-at-open stopped at the memory limit of 512 MiB, opening file 201 of 256: it "
+               "had 3200 transforms, 3 MiB. prepared-map opened all 256 files and pinned 128 KiB.");
+    lab.stop("all-at-open", false, make_error(EIO));
+    check_missing(lab.claim(2), "all-at-open stopped with EIO, opening file 201 of 256: it had 3200 "
+                                "transforms, 3 MiB");
+    check_missing(made_up_lab("library-key").claim(2), "all-at-open was not run (--strategies); prepared-map "
+                                                       "was not run (--strategies)");
+}
+
+TEST_CASE("S3 tells what deriving and setting a key cost, and allocations that the pool did not prevent") {
+    made_up_lab lab("pool-per-file");
+    const auto finding = lab.claim(3);
+    CHECK_SAYS(finding, "pool-per-file made 0 allocations in the I/O path. Of the 10 us of an I/O, deriving "
+                        "was 1.50 us (15 %) and setkey 500 ns (5 %); 25 % of its uses had to set a key up.");
+    lab.change("pool-per-file", [](lab_turn_result& turn) { turn.figures.io_allocations = 1; });
+    CHECK_SAYS(lab.claim(3), "made 1 allocation in the I/O path, so the pool did not keep it out of there");
+    lab.change("pool-per-file", [](lab_turn_result& turn) { turn.attribution = {}; });
+    check_missing(lab.claim(3), "no I/O of pool-per-file was looked into; more I/Os would be (--ios)");
+    check_missing(made_up_lab("pool-global").claim(3), "pool-per-file was not run (--strategies)");
+}
+
+TEST_CASE("S4 says which of map and pool did more, or that the rounds tell no difference") {
+    made_up_lab lab("prepared-map,pool-global");
+    CHECK_SAYS(lab.claim(4),
+               "times the IOPS of pool-global, which is no difference. The map neither paid nor "
+               "cost.");
+    lab.make_faster("prepared-map", 1.3);
+    CHECK_SAYS(lab.claim(4), "it did 1.30 (1.30-1.30) times the IOPS of pool-global. The map paid.");
+    lab.make_faster("prepared-map", 1 / 1.69);
+    CHECK_SAYS(lab.claim(4), "0.769 (0.769-0.769) times the IOPS of pool-global. The map cost more than it "
+                             "saved.");
+    CHECK_SAYS(lab.claim(4), "prepared-map found the key set in 75 % of its uses, pool-global in 75 %");
+    check_missing(made_up_lab("prepared-map").claim(4), "pool-global was not run (--strategies)");
+}
+
+TEST_CASE("a difference within the spread of the rounds, or of too few of them, is none") {
+    made_up_lab lab("prepared-map,pool-global");
+    double factor = 0.9;
+    for (auto& turn : lab.of("prepared-map").rounds) { // 0.9, 1.1 and 1.3 times pool-global's
+        turn.elapsed_ns = static_cast<std::uint64_t>(static_cast<double>(turn.elapsed_ns) / factor);
+        factor += 0.2;
+    }
+    CHECK_SAYS(lab.claim(4), "1.10 (1.00-1.20) times the IOPS of pool-global.");
+    lab.of("prepared-map").rounds[0].elapsed_ns += 10'000'000;
+    CHECK_SAYS(lab.claim(4), "which is no difference");
+    made_up_lab short_lab("prepared-map,pool-global");
+    short_lab.make_faster("prepared-map", 1.05);
+    CHECK_SAYS(short_lab.claim(4), "The map paid.");
+    short_lab.of("prepared-map").rounds.resize(1);
+    CHECK_SAYS(short_lab.claim(4), "which is no difference");
+}
+
+TEST_CASE("S5 has the memory of the pools, and the waits of the shared one or that there were none") {
+    made_up_lab lab("pool-per-file,pool-global,pool-per-master-key");
+    lab.change("pool-per-file", [](lab_turn_result& turn) { turn.figures.pinned_bytes = 32 << 20; });
+    CHECK_SAYS(lab.claim(5),
+               "pool-per-file pinned 32 MiB; pool-global 128 KiB, pool-per-master-key 128 KiB, of "
+               "256 files opened. pool-global never waited: its 128 transforms were enough for 32 "
+               "I/Os in flight");
+    lab.change("pool-global", [](lab_turn_result& turn) {
+        turn.tfm_use.waits = 700;
+        turn.attribution.part_ns[static_cast<std::size_t>(io_part::wait)] = 250'000;
+        turn.figures.pinned_bytes = 64 << 10;
+    });
+    CHECK_SAYS(lab.claim(5),
+               "pool-global waited 700 times in 20000 I/Os, 25 % of their time. A shrinker could "
+               "take 64 KiB back from it.");
+    lab.stop("pool-per-file", true);
+    CHECK_SAYS(lab.claim(5), "pool-per-file stopped at the memory limit of 512 MiB");
+    lab.stop("pool-per-file", false);
+    CHECK(!lab.claim(5).is_shown);
+    check_missing(made_up_lab("pool-per-file,pool-per-master-key").claim(5),
+                  "pool-global was not run (--strategies)");
+    check_missing(made_up_lab("pool-global").claim(5), "pool-per-file was not run (--strategies)");
+}
+
+TEST_CASE("S6 compares the scope with none, and leaves the lock to a context checker") {
+    made_up_lab lab("full-in-io,nofs-in-io");
+    CHECK_SAYS(lab.claim(6), "times the IOPS of full-in-io, which is no difference");
+    CHECK_SAYS(lab.claim(6), "a context checker would");
+    lab.make_faster("nofs-in-io", 0.5);
+    CHECK_SAYS(lab.claim(6), "nofs-in-io did 0.500 (0.500-0.500) times the IOPS of full-in-io, and");
+    check_missing(made_up_lab("full-in-io").claim(6), "nofs-in-io was not run (--strategies)");
+}
+
+TEST_CASE("S7 names who allocated nothing in the I/O path, and who did") {
+    made_up_lab lab("full-in-io,pool-global,fallback-keyslots,library-key");
+    lab.change("pool-global", [](lab_turn_result& turn) { turn.modules_loaded = 1; });
+    const auto quiet = lab.claim(7);
+    CHECK_SAYS(quiet, "each of 256 files with 16 extents has one mode, known when it is opened: pool-global, "
+                      "fallback-keyslots allocated nothing and loaded no module in the I/O path (1 module "
+                      "loaded at open).");
+    CHECK(!says(quiet, "But"));
+    lab.change("pool-global", [](lab_turn_result& turn) { turn.figures.io_allocations = 3; });
+    CHECK_SAYS(lab.claim(7), "opened: fallback-keyslots allocated nothing");
+    CHECK_SAYS(lab.claim(7), "But pool-global made 3 allocations and loaded 0 modules there.");
+    check_missing(made_up_lab("full-in-io,library-key").claim(7),
+                  "no strategy with a pool or keyslots was run (--strategies)");
+}
+
+TEST_CASE("S8 needs two modes, and says what a strategy did in the I/O path that hears of none at open") {
+    const test::second_mode has_adiantum(crypto_mode::adiantum);
+    check_missing(made_up_lab(all_of_them).claim(8),
+                  "all files have one mode; --modes with two or more would");
+    lab_arguments typed;
+    typed.modes = "aes-256-xts,adiantum";
+    made_up_lab lab("full-in-io,prepared-map", typed);
+    lab.change("full-in-io", [](lab_turn_result& turn) {
+        turn.modules_loaded_in_io = 2;
+        turn.figures.io_allocations = 10;
+    });
+    CHECK_SAYS(lab.claim(8), "2 modes (aes-256-xts, adiantum), one a file and named when it is opened, 256 "
+                             "files with 4096 extents: prepared-map allocated nothing");
+    CHECK_SAYS(lab.claim(8), "full-in-io, which is told nothing at open, loaded 2 modules and made 10 "
+                             "allocations in the I/O path.");
+    check_missing(made_up_lab("library-key", typed).claim(8),
+                  "no strategy with a pool or keyslots was run (--strategies)");
+}
+
+TEST_CASE("S9 sets the keyslots against the map, and the cost of a miss against a cached derived key") {
+    made_up_lab lab("prepared-map,fallback-keyslots");
+    lab.change("prepared-map", [](lab_turn_result& turn) { turn.tfm_use.hits = 45'000; });
+    const auto same = lab.claim(9);
+    CHECK_SAYS(same,
+               "fallback-keyslots found the key set in 75 % of its uses (100 slots), prepared-map in 90 "
+               "% (a pool of 128); the keyslots did 1 (1-1) times the IOPS of prepared-map, which is no "
+               "difference.");
+    CHECK_SAYS(same, "A miss costs 1.50 us to derive and 500 ns to set; a cache of derived keys would spare "
+                     "the first, 75 %, but there was none in this run (--derived-key-cache).");
+    lab.make_faster("fallback-keyslots", 0.8);
+    CHECK_SAYS(lab.claim(9), "the keyslots did 0.800 (0.800-0.800) times the IOPS of prepared-map. A miss");
+    lab.options.derived_keys = 4096;
+    lab.change("fallback-keyslots",
+               [](lab_turn_result& turn) { turn.derived_keys = {.hits = 4000, .misses = 1000}; });
+    CHECK_SAYS(lab.claim(9),
+               "the cache of 4096 derived keys had 80 % of the keys asked for, each then 500 ns "
+               "in place of 2 us.");
+    check_missing(made_up_lab("fallback-keyslots").claim(9), "prepared-map was not run (--strategies)");
+}
+
+TEST_CASE("a strategy that stopped before a round was over is no measurement of anything") {
+    made_up_lab lab(all_of_them);
+    for (const auto& strategy : lab.result.strategies)
+        lab.stop(strategy.strategy->name, false, make_error(EIO));
+    for (const auto& claim : lab.claims()) {
+        CAPTURE(claim.shows);
+        CHECK(!claim.is_shown);
+    }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/lab/lab_figures.hpp"
+#include "bench/lab/text_layout.hpp"
+#include "tests/bench/made_up_lab.hpp"
+#include "tests/support/random_bytes.hpp"
+#include "tests/support/test_cipher.hpp"
+#include "tests/support/test_seed.hpp"
+
+#include <algorithm>
+#include <doctest/doctest.h>
+#include <sstream>
+
+using namespace blkcrypto;
+using namespace blkcrypto::bench;
+using test::made_up_lab;
+
+namespace {
+
+constexpr const char* all_of_them = "";
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::istringstream in(text);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(in, line);)
+        lines.push_back(line);
+    return lines;
+}
+
+void check_fits_a_mail(const std::string& text) {
+    CHECK(text.back() == '\n');
+    for (const auto& line : lines_of(text)) {
+        CAPTURE(line);
+        CHECK(line.size() <= text_columns);
+        CHECK(std::ranges::all_of(line, [](char c) { return c >= ' ' && c <= '~'; }));
+    }
+}
+
+bool has(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+// The line of a table or chart that begins with the name, the `nth` of them.
+std::string line_of(const std::string& text, std::string_view name, std::size_t nth) {
+    for (const auto& line : lines_of(text))
+        if (line.starts_with(std::string(name) + ' ') && nth-- == 0)
+            return line;
+    return {};
+}
+
+} // namespace
+
+TEST_CASE("the text fits into a mail, whatever the strategies, the modes and what happened to them") {
+    const test::second_mode has_adiantum(crypto_mode::adiantum);
+    check_fits_a_mail(made_up_lab(all_of_them).text());
+    lab_arguments typed;
+    typed.modes = "aes-256-xts,adiantum";
+    typed.runtime = "3";
+    typed.engine = "generic";
+    made_up_lab lab(all_of_them, typed);
+    lab.result.machine.cpu_model = "A CPU \xe2\x84\xa2 with a name that goes on " + std::string(200, '#');
+    lab.change("pool-global", [](lab_turn_result& turn) {
+        turn.open_ns = turn.first_byte_ns = ~std::uint64_t{0};
+        turn.elapsed_ns = 1;
+        turn.tfm_use = {
+            .hits = 1, .misses = ~std::uint64_t{0} / 2, .evictions = ~std::uint64_t{0}, .waits = 99};
+        turn.figures.transforms = turn.figures.pinned_bytes = ~std::uint64_t{0};
+    });
+    lab.stop("all-at-open", true);
+    const fsdemo::strategy_info mine{
+        .name = "a-strategy-of-s\xc3\xb6meone-else-with-quite-a-name", .at_open = {}, .in_io = {}};
+    lab.of("library-key").strategy = &mine;
+    check_fits_a_mail(lab.text());
+    lab.result.images_agree = false;
+    lab.result.first_difference = "round 3: " + std::string(300, 'x');
+    for (const auto& strategy : lab.result.strategies)
+        if (!strategy.stop)
+            lab.stop(strategy.strategy->name, false);
+    check_fits_a_mail(lab.text());
+}
+
+TEST_CASE("each strategy is a row of every table, medians with the quartiles of the rounds") {
+    made_up_lab lab("full-in-io,prepared-map");
+    lab.make_faster("prepared-map", 0.5);
+    lab.of("prepared-map").rounds[2].elapsed_ns = 1'000'000'000; // 20 thousand a second
+    const std::string text = lab.text();
+    CHECK(line_of(text, "(single key)", 0).ends_with(" 1"));
+    const std::string speed = line_of(text, "prepared-map", 0);
+    CAPTURE(speed);
+    CHECK(has(speed, " 20  ")); // us an open
+    CHECK(has(speed, " 60  "));
+    CHECK(has(speed, " 50.0 (35.0-50.0)"));
+    CHECK(has(speed, " 0.500 (0.350-0.500)"));
+    const std::string latency = line_of(text, "prepared-map", 1);
+    CAPTURE(latency);
+    CHECK(has(latency, " 75 "));
+    CHECK(latency.ends_with(" 4872         0"));
+    const std::string time = line_of(text, "prepared-map", 2);
+    CAPTURE(time);
+    CHECK(time.ends_with("15.0     5.0     0.0     0.0    10.0    60.0    10.0"));
+    CHECK(has(line_of(text, "prepared-map", 3), "128 KiB"));
+    CHECK(std::ranges::count(line_of(text, "full-in-io", 4), '#') ==
+          std::ranges::count(line_of(text, "(single key)", 4), '#'));
+    CHECK(std::ranges::count(line_of(text, "prepared-map", 4), '#') == 23); // half of them
+    const std::string where = line_of(text, "prepared-map", 5);
+    CAPTURE(where);
+    CHECK(std::ranges::count(where, 'D') == 7);  // 15 % of 46
+    CHECK(std::ranges::count(where, 'S') == 27); // 60 %
+    CHECK(where.ends_with(" 10 us"));
+}
+
+TEST_CASE("a strategy that looked no transform up has no rate of hits, and one that stopped no figures") {
+    made_up_lab lab("library-key,all-at-open");
+    lab.change("library-key", [](lab_turn_result& turn) { turn.tfm_use = {}; });
+    lab.stop("all-at-open", true);
+    const std::string text = lab.text();
+    CHECK(line_of(text, "library-key", 1).ends_with("        -         -         -"));
+    for (std::size_t table = 0; table < 4; ++table) {
+        const std::string row = line_of(text, "all-at-open", table);
+        CAPTURE(row);
+        CHECK(row.find_first_of("0123456789") == std::string::npos);
+        CHECK(row.ends_with(" -"));
+    }
+    CHECK(has(text, "\nall-at-open stopped at the memory limit of 512 MiB, opening file 201 of 256: it"));
+}
+
+TEST_CASE("the text says how the images compare, and it says a difference loudly") {
+    made_up_lab lab("library-key,all-at-open");
+    CHECK(has(lab.text(), "the images of the 2 strategies that finished it"));
+    lab.stop("all-at-open", true);
+    CHECK(has(lab.text(), "nothing to compare an image with"));
+    lab.result.images_agree = false;
+    lab.result.first_difference = "round 2: library-key";
+    CHECK(has(lab.text(), "\nTHE IMAGES DIFFER: round 2: library-key.\n"));
+}
+
+TEST_CASE("the text has the workload with its seed, and every claim") {
+    lab_arguments typed;
+    typed.access = "zipf:1.2";
+    const made_up_lab lab("full-in-io", typed);
+    const std::string text = lab.text();
+    CHECK(has(text, "zipf:1.2, 50 % reads, 32 in flight, 1 job, 20000 I/Os a job and turn, 5"));
+    CHECK(has(text, "seed 4711"));
+    CHECK(has(text, "a CPU, 2 cores, Linux 6.18"));
+    for (int claim = 1; claim <= 9; ++claim)
+        CHECK(has(text, fmt::format("\nS{}  ", claim)));
+}
+
+TEST_CASE("the JSON reads back as it was written, with all that the text has") {
+    made_up_lab lab(all_of_them);
+    lab.stop("all-at-open", true);
+    const auto json = lab.json();
+    CHECK(nlohmann::ordered_json::parse(json.dump(2)) == json);
+    CHECK(json["schema"] == "blkbench.strategies");
+    CHECK(json["version"] == 1);
+    CHECK(json["machine"]["cpu"] == "a CPU");
+    CHECK(json["options"]["seed"] == 4711);
+    CHECK(json["options"]["filename"].is_null());
+    CHECK(json["options"]["access"]["skew"] == 0.99);
+    CHECK(json["options"]["modes"][0]["mode"] == "aes-256-xts");
+    CHECK(json["steps"]["derive_ns"] == 1500);
+    CHECK(json["control"]["iops"]["median"].get<double>() == doctest::Approx(99'900).epsilon(0.001));
+    CHECK(json["images_agree"] == true);
+    CHECK(json["first_difference"].is_null());
+    REQUIRE(json["strategies"].size() == 11);
+    CHECK(json["claims"].size() == 9);
+    CHECK(json["claims"][0]["claim"] == "S1");
+    CHECK(json["claims"][0]["shown"] == false);
+    for (const auto& claim : json["claims"])
+        CHECK(!claim["shows"].get<std::string>().empty());
+}
+
+TEST_CASE("a strategy in the JSON has its figures, and one that stopped says where and why") {
+    made_up_lab lab("prepared-map,all-at-open");
+    lab.make_faster("prepared-map", 2);
+    lab.stop("all-at-open", true);
+    const auto json = lab.json();
+    const auto& map = json["strategies"][0];
+    CHECK(map["strategy"] == "prepared-map");
+    CHECK(map["rounds"] == 3);
+    CHECK(map["ratio_to_single_key"]["median"].get<double>() == doctest::Approx(2));
+    CHECK(map["open_ns_per_file"] == 20'000);
+    CHECK(map["open_ns_max"] == 90'000);
+    CHECK(map["first_byte_ns"] == 60'000);
+    CHECK(map["hits"] == 15'000);
+    CHECK(map["misses"] == 5'000);
+    CHECK(map["steals"] == 4'872);
+    CHECK(map["waits"] == 0);
+    CHECK(map["transforms"] == 128);
+    CHECK(map["pinned_bytes"] == 128 << 10);
+    CHECK(map["reclaimable_bytes"] == 0);
+    CHECK(map["attribution"]["whole"] == 10'000);
+    CHECK(map["attribution"]["derive"] == 1'500);
+    CHECK(map["attribution"]["storage"] == 6'000);
+    CHECK(map["attribution"]["setup_derive"] == 1'500);
+    CHECK(map["image_hash"][2] == std::string(63, '0') + "3");
+    CHECK(map["stopped"].is_null());
+    const auto& all = json["strategies"][1];
+    CHECK(all["rounds"] == 0);
+    CHECK(all["iops"].is_null());
+    CHECK(all["p99_ns"].is_null());
+    CHECK(all["attribution"].is_null());
+    CHECK(all["image_hash"].empty());
+    CHECK(all["stopped"]["where"] == "opening file 201 of 256");
+    CHECK(all["stopped"]["errno"] == "ENOMEM");
+    CHECK(all["stopped"]["at_memory_limit"] == true);
+    CHECK(all["stopped"]["transforms"] == 3200);
+}
+
+TEST_CASE("figures of no round, no I/O and no time are 0, and never a division by it") {
+    const lab_strategy_result none;
+    CHECK(none.over_rounds(&iops_of).median == 0);
+    CHECK(none.ratio_to(none, &iops_of).p75 == 0);
+    lab_strategy_result empty;
+    empty.rounds.resize(2);
+    for (const auto figure : {&iops_of, &bytes_per_s_of, &open_ns_of, &hit_percent_of, &host_cpu_s_per_gib_of,
+                              &pinned_bytes_per_file_of, &io_allocations_per_io_of})
+        CHECK(empty.over_rounds(figure).median == 0);
+    CHECK(empty.ratio_to(empty, &iops_of).median == 0);
+    CHECK(part_percent(empty.attribution(), io_part::rest) == 0);
+    made_up_lab lab("library-key,prepared-map");
+    for (auto& strategy : lab.result.strategies)
+        strategy.rounds.assign(1, {});
+    lab.result.single_key.rounds.clear();
+    check_fits_a_mail(lab.text());
+    CHECK(!lab.json().dump().empty());
+}
+
+TEST_CASE("a ratio compares the rounds that both have, in the same round") {
+    made_up_lab lab("library-key,prepared-map");
+    lab.make_faster("library-key", 4);
+    auto& faster = lab.of("library-key");
+    faster.rounds.resize(2);
+    faster.rounds[0].elapsed_ns *= 2;
+    const spread ratio = faster.ratio_to(lab.of("prepared-map"), &iops_of);
+    CHECK(ratio.median == doctest::Approx(3));
+    CHECK(ratio.p25 == doctest::Approx(2.5));
+    CHECK(faster.latencies().total() == 2000);
+    CHECK(faster.attribution().ios == 200);
+    CHECK(faster.attribution().setup_derive_ns == 150'000);
+}
+
+TEST_CASE("a paragraph is wrapped at blanks, and nowhere is wider than its columns") {
+    CHECK(wrapped("S1  ", "a few words") == "S1  a few words\n");
+    CHECK(wrapped("", "") == "\n");
+    test::random_source random(test::test_seed() + 43);
+    for (int run = 0; run < 200; ++run) {
+        std::string text;
+        std::string unbroken;
+        for (std::uint64_t words = random.below(60); words != 0; --words) {
+            const std::string word(1 + random.below(run % 5 == 0 ? 200 : 12),
+                                   static_cast<char>('a' + words % 26));
+            text += word + std::string(1 + random.below(3), ' ');
+            unbroken += word;
+        }
+        const std::string label(random.below(12), 'L');
+        std::string seen;
+        for (const auto& line : lines_of(wrapped(label, text))) {
+            CHECK(line.size() <= text_columns);
+            seen += line;
+        }
+        std::erase(seen, ' ');
+        std::erase(seen, 'L');
+        CHECK(seen == unbroken);
+    }
+}
+
+TEST_CASE("a stacked bar is as long as its parts are of the most, to half a column") {
+    const std::vector<bar_part> parts{{'a', 1}, {'b', 0.4}, {'c', 0}, {'d', 2.6}};
+    CHECK(stacked_bar(parts, 4, 40) == std::string(10, 'a') + std::string(4, 'b') + std::string(26, 'd'));
+    CHECK(stacked_bar(parts, 8, 40).size() == 20);
+    CHECK(stacked_bar(parts, 2, 40).size() == 40); // more than the most
+    CHECK(stacked_bar(parts, 0, 40).empty());
+    const std::vector<bar_part> crumbs(10, {'x', 0.4});
+    CHECK(stacked_bar(crumbs, 10, 10).size() == 4); // each alone would round to nothing
+}
