@@ -54,7 +54,8 @@ class key_strategy : public tfm_source {
     /// All infos that belong to it have been evicted.
     virtual void file_closed(env&, file_crypt_info&) noexcept {}
 
-    /// The secret of a master key is being wiped: no file under it is open, its extents have been evicted.
+    /// The secret of a master key is being wiped: the filesystem has no file open under it, its extents have
+    /// been evicted. Another filesystem that shares the strategy may still have both.
     virtual void key_removed(env&, const key_identifier&) noexcept {}
 
     virtual strategy_figures figures(env& e) const noexcept = 0;

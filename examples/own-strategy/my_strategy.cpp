@@ -298,7 +298,7 @@ result<std::unique_ptr<key_strategy>> make_second_chance(env&, const strategy_op
 constexpr std::array own_strategies{
     strategy_info{.name = "second-chance",
                   .at_open = "a pool for the mode, once",
-                  .in_io = "look the transform up; take one not found again, derive, setkey",
+                  .in_io = "look the transform up; steal by CLOCK, derive, setkey",
                   .make = &make_second_chance,
                   .has_pool = true},
 };
