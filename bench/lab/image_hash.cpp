@@ -6,7 +6,6 @@
 #include "blkcrypto/tools/cli/hex.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -64,8 +63,7 @@ std::string image_hash(const std::string& path) {
     const io_buffers buffer(1, piece_bytes);
     sha256 hash;
     for (std::uint64_t at = 0; at < image.size.value;) {
-        const auto wanted = std::min<std::uint64_t>(piece_bytes, image.size.value - at);
-        const std::size_t done = read_at(image, at, buffer[0].first(wanted));
+        const std::size_t done = read_at(image, at, buffer[0]);
         hash.add(buffer[0].first(done));
         at += done;
     }

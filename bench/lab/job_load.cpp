@@ -10,7 +10,8 @@ namespace {
 
 using namespace fsdemo;
 
-constexpr std::uint64_t looked_into = 16; // one I/O of so many
+constexpr std::uint64_t looked_into = 16;     // one I/O of so many
+constexpr unsigned writes_looked_at_max = 64; // after the loop
 
 // In no step with a sequence whose pattern repeats.
 bool is_looked_into(std::uint64_t io) noexcept {
@@ -42,33 +43,50 @@ std::uint64_t spent_in(const bio_stamps& stamps, bio_stage stage) noexcept {
     return stamps.spent_ns[static_cast<std::size_t>(stage)];
 }
 
-key_space keys_of_job(const lab_options& options, unsigned job) {
-    return {options.image.files, options.image.extents_per_file, options.workload.jobs, job};
-}
-
 } // namespace
 
 job_load::job_load(const round_plan& plan, unsigned job, demo_fs& fs, env& e, const io_buffers& memory)
     : plan_(plan), fs_(fs), env_(e), extent_bytes_(plan.options.image.extent_bytes),
-      extents_per_file_(plan.options.image.extents_per_file), jobs_(plan.options.workload.jobs),
-      sequence_(plan.options.workload.access, keys_of_job(plan.options, job), plan.options.workload.seed,
-                plan.round),
-      slots_(plan.options.workload.depth), read_buffer_(fs.register_buffer(memory.all())),
-      write_buffer_(fs.register_buffer(plan.contents.all())) {
+      extents_per_file_(plan.options.image.extents_per_file), jobs_(plan.options.workload.jobs), job_(job),
+      sequence_(make_sequence()), slots_(plan.options.workload.depth),
+      read_buffer_(fs.register_buffer(memory.all())), write_buffer_(fs.register_buffer(plan.contents.all())) {
     for (std::size_t i = 0; i < slots_.size(); ++i) {
         slots_[i].read_into = memory[i];
         std::ranges::fill(memory[i], std::byte{0}); // so that no page of it is new in the timed loop
     }
 }
 
-std::error_code job_load::read_one(open_file& file) {
+access_sequence job_load::make_sequence() const {
+    const lab_options& options = plan_.options;
+    const key_space keys{options.image.files, extents_per_file_, jobs_, job_};
+    return {options.workload.access, keys, options.workload.seed, plan_.round};
+}
+
+std::error_code job_load::read_one(open_file& file, std::uint64_t offset_bytes) {
     slot& io = slots_.front();
-    io.prepare(file_op::read, file, 0, io.read_into, *this);
+    io.prepare(file_op::read, file, offset_bytes, io.read_into, *this);
     wanted_ = 0;
     fs_.submit(io);
     while (fs_.in_flight() != 0)
         fs_.wait();
     return io.status;
+}
+
+std::optional<std::uint64_t> job_load::find_wrong() {
+    const bytes_view read = slots_.front().read_into;
+    access_sequence again = make_sequence();
+    unsigned looked_at = 0;
+    for (std::uint64_t i = 0; i < plan_.ios && looked_at < writes_looked_at_max; ++i) {
+        const auto step = again.next();
+        if (step.is_read)
+            continue;
+        ++looked_at;
+        if (read_one(file_of(step.key), offset_of(step.key)))
+            return std::nullopt;
+        if (!std::ranges::equal(read, plan_.contents.of(step.key)))
+            return step.key;
+    }
+    return std::nullopt;
 }
 
 void job_load::run(std::span<const file_handle> files) {
@@ -88,8 +106,8 @@ void job_load::run(std::span<const file_handle> files) {
 
 void job_load::start(slot& io, std::uint64_t now_ns) noexcept {
     const auto step = sequence_.next();
-    open_file& file = *files_[step.key / extents_per_file_ / jobs_];
-    const std::uint64_t offset_bytes = step.key % extents_per_file_ * extent_bytes_;
+    open_file& file = file_of(step.key);
+    const std::uint64_t offset_bytes = offset_of(step.key);
     if (step.is_read) {
         io.prepare(file_op::read, file, offset_bytes, io.read_into, *this);
         io.buffer = read_buffer_;

@@ -29,8 +29,11 @@ class job_load final : public fsdemo::file_io_end {
     job_load(const round_plan& plan, unsigned job, fsdemo::demo_fs& fs, env& e, const io_buffers& memory);
 
     /// An extent is read, alone.
-    std::error_code read_one(fsdemo::open_file& file);
+    std::error_code read_one(fsdemo::open_file& file, std::uint64_t offset_bytes = 0);
     void run(std::span<const fsdemo::file_handle> files);
+    /// After run(): reads some of what it wrote. The key id of one that is something else; nothing: there is
+    /// none, or no way to read it.
+    std::optional<std::uint64_t> find_wrong();
 
     struct figures {
         std::uint64_t start_ns = 0;
@@ -53,6 +56,13 @@ class job_load final : public fsdemo::file_io_end {
         bio_stamps parts;
     };
 
+    fsdemo::open_file& file_of(std::uint64_t key) const noexcept {
+        return *files_[key / extents_per_file_ / jobs_];
+    }
+    std::uint64_t offset_of(std::uint64_t key) const noexcept {
+        return key % extents_per_file_ * extent_bytes_;
+    }
+    access_sequence make_sequence() const;
     void start(slot& io, std::uint64_t now_ns) noexcept;
     void end_io(fsdemo::file_io& ended) noexcept override;
     void count(const slot& ended, std::uint64_t now_ns) noexcept;
@@ -64,6 +74,7 @@ class job_load final : public fsdemo::file_io_end {
     const std::uint32_t extent_bytes_;
     const std::uint64_t extents_per_file_;
     const unsigned jobs_;
+    const unsigned job_;
     access_sequence sequence_;
     std::vector<slot> slots_;
     buffer_id read_buffer_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fmt/format.h>
 
 namespace blkcrypto::bench {
 namespace {
@@ -136,6 +137,16 @@ void lab_job::run_load() {
     derived_keys_ = difference(fs_->derived_key_use(), derived);
     if (load_.done().error)
         stop(true, load_.done().error, "I/O");
+}
+
+void lab_job::check_reads() {
+    const auto wrong = load_.find_wrong();
+    if (!wrong)
+        return;
+    const std::uint64_t extents = plan_.options.image.extents_per_file;
+    throw cli::program_error(cli::exit_failed, stack_.info().name,
+                             fmt::format("extent {} of file {} does not read as it was written",
+                                         *wrong % extents, *wrong / extents));
 }
 
 } // namespace blkcrypto::bench

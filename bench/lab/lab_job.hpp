@@ -27,6 +27,8 @@ class lab_job {
     void look_at_extents();
     /// program_error as above.
     void run_load();
+    /// Nothing of the image says that a strategy reads what it wrote. program_error: it does not.
+    void check_reads();
     void close_files() noexcept { files_.clear(); }
 
     // --- what came of them ---

@@ -29,6 +29,23 @@ void check_modes(const lab_image_options& image) {
             throw cli::unusable(mode->name, "no implementation in this build", ENOPKG);
 }
 
+// What a first turn of the control tells of those that are to come.
+struct trial {
+    std::uint64_t ios = 0;
+    std::uint64_t elapsed_ns = 0;       // of its timed phase
+    std::chrono::nanoseconds rest_ns{}; // before and after that
+
+    double io_ns() const { return static_cast<double>(elapsed_ns) / static_cast<double>(ios); }
+    std::uint64_t ios_in(unsigned runtime_ms) const {
+        const double fit = static_cast<double>(runtime_ms * ns_per_ms) / io_ns();
+        return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(fit));
+    }
+    std::chrono::nanoseconds turn_of(std::uint64_t count) const {
+        const double timed_ns = io_ns() * static_cast<double>(count);
+        return rest_ns + std::chrono::nanoseconds(static_cast<std::int64_t>(timed_ns));
+    }
+};
+
 // A strategy takes part until it stops.
 class lab {
   public:
@@ -37,11 +54,6 @@ class lab {
     lab_result run();
 
   private:
-    struct trial {
-        std::uint64_t ios = 0;
-        std::uint64_t elapsed_ns = 0; // of its timed phase
-        seconds rest{};               // before and after that
-    };
     std::size_t participants() const { return 1 + options_.strategies.size(); }
     /// The control is the first of them.
     lab_strategy_result& participant(std::size_t i) {
@@ -59,7 +71,6 @@ class lab {
 
     const lab_options& options_;
     env& env_;
-    trace_record record_;
     const std::uint64_t start_ns_;
     const lab_image image_;
     std::uint64_t ios_ = 0;  // of each job in each round
@@ -68,7 +79,7 @@ class lab {
 };
 
 lab::lab(const lab_options& options, env& e)
-    : options_(options), env_(e), record_(options), start_ns_(e.now_ns()), image_(options, e) {
+    : options_(options), env_(e), start_ns_(e.now_ns()), image_(options, e) {
     result_.layout_s = seconds(std::chrono::nanoseconds(e.now_ns() - start_ns_)).count();
     result_.machine = this_machine();
     result_.image_bytes = image_.size_bytes();
@@ -80,24 +91,19 @@ lab::lab(const lab_options& options, env& e)
 lab_result lab::run() {
     result_.steps = measure_steps(options_, image_.master_keys(), env_);
     const trial tried = try_long_enough();
-    const double per_io = static_cast<double>(tried.elapsed_ns) / static_cast<double>(tried.ios);
-    const auto wanted_ns = static_cast<double>(options_.workload.runtime_ms * ns_per_ms);
-    ios_ = options_.workload.ios != 0
-               ? options_.workload.ios
-               : std::max<std::uint64_t>(1, static_cast<std::uint64_t>(wanted_ns / per_io));
-    const std::chrono::duration<double, std::nano> timed(per_io * static_cast<double>(ios_));
+    ios_ = options_.workload.ios != 0 ? options_.workload.ios : tried.ios_in(options_.workload.runtime_ms);
     round_progress progress(options_.workload.rounds * static_cast<unsigned>(participants()),
-                            std::chrono::duration_cast<std::chrono::nanoseconds>(tried.rest + timed));
+                            tried.turn_of(ios_));
     for (unsigned round = 0; round < options_.workload.rounds; ++round)
         run_round(round, progress);
-    record_.write(ios_);
+    record_trace(options_, ios_);
     result_.images_agree = result_.first_difference.empty();
     return std::move(result_);
 }
 
 // --- how long it will take ---
 
-lab::trial lab::try_control(std::uint64_t ios) {
+trial lab::try_control(std::uint64_t ios) {
     const round_contents contents(options_.workload.seed, round_contents::laid_out,
                                   options_.image.extent_bytes);
     const std::uint64_t start_ns = env_.now_ns();
@@ -110,7 +116,7 @@ lab::trial lab::try_control(std::uint64_t ios) {
     return {ios, outcome.done.elapsed_ns, rest};
 }
 
-lab::trial lab::try_long_enough() {
+trial lab::try_long_enough() {
     if (options_.workload.ios != 0)
         return try_control(std::min(options_.workload.ios, trial_ios));
     const std::uint64_t enough_ns = std::min(trial_ns_min, options_.workload.runtime_ms * ns_per_ms);

@@ -57,6 +57,7 @@ turn_outcome turn::run(const turn_observer& tell) {
         return {{}, why_stopped()};
     turn_outcome outcome{collect(), {}};
     outcome.done.engine_cpu_ns = stack_.engine_cpu_ns() - engine_ns;
+    for_all(&lab_job::check_reads);
     return outcome;
 }
 

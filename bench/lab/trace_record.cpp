@@ -1,41 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/lab/trace_record.hpp"
 
+#include "bench/lab/key_trace.hpp"
+
+#include <algorithm>
 #include <fmt/format.h>
-#include <iterator>
 
 namespace blkcrypto::bench {
-namespace {
 
-constexpr std::size_t piece_bytes = 64 << 10;
-
-} // namespace
-
-trace_record::trace_record(const lab_options& options) : options_(options) {
-    if (!options.record.empty())
-        file_.emplace(cli::file::open_output(options.record));
-}
-
-void trace_record::write(std::uint64_t ios) {
-    if (!file_)
+void record_trace(const lab_options& options, std::uint64_t ios) {
+    if (options.record.empty())
         return;
-    file_->truncate();
-    for (unsigned job = 0; job < options_.workload.jobs; ++job)
-        write_job(job, ios);
-    file_->close();
-}
-
-void trace_record::write_job(unsigned job, std::uint64_t ios) {
-    const key_space keys{options_.image.files, options_.image.extents_per_file, options_.workload.jobs, job};
-    access_sequence sequence(options_.workload.access, keys, options_.workload.seed, 0);
-    std::string piece;
-    for (std::uint64_t i = 0; i < ios; ++i) {
-        fmt::format_to(std::back_inserter(piece), "{}\n", sequence.next().key);
-        if (piece.size() < piece_bytes && i + 1 != ios)
-            continue;
-        file_->write(piece);
-        piece.clear();
+    const unsigned jobs = options.workload.jobs;
+    const std::uint64_t recorded = std::min<std::uint64_t>(ios, trace_entries_max / jobs);
+    std::vector<std::uint32_t> keys;
+    keys.reserve(recorded * jobs);
+    for (unsigned job = 0; job < jobs; ++job) {
+        access_sequence sequence(options.workload.access,
+                                 {options.image.files, options.image.extents_per_file, jobs, job},
+                                 options.workload.seed, 0);
+        for (std::uint64_t i = 0; i < recorded; ++i)
+            keys.push_back(static_cast<std::uint32_t>(sequence.next().key));
     }
+    write_key_trace(options.record, keys,
+                    fmt::format("{} files of {} extents, {} of {} I/Os of each of {} jobs, seed {}",
+                                options.image.files, options.image.extents_per_file, recorded, ios, jobs,
+                                options.workload.seed));
 }
 
 } // namespace blkcrypto::bench
