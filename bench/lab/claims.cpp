@@ -24,9 +24,9 @@ constexpr std::array<std::string_view, 9> says{
     "several modes: each has to be named at open",
     "the keyslots are the map already; cached derived keys still pay"};
 
-using strategy_list = std::vector<const lab_strategy_result*>;
+using result_list = std::vector<const lab_strategy_result*>;
 
-std::string names_of(const strategy_list& strategies) {
+std::string names_of(const result_list& strategies) {
     std::vector<std::string_view> names;
     for (const auto* strategy : strategies)
         names.push_back(strategy->strategy->name);
@@ -37,16 +37,21 @@ double median(const lab_strategy_result& strategy, double (*figure)(const lab_tu
     return strategy.over_rounds(figure).median;
 }
 
-// "at 1.30 (1.25-1.33) times the IOPS of pool-global"
-std::string iops_against(const lab_strategy_result& strategy, const lab_strategy_result& control) {
-    const spread ratio = strategy.ratio_to(control, &iops_of);
-    const bool is_same = difference_of(ratio, strategy.rounds.size()) == difference::none;
-    return fmt::format("{} times the IOPS of {}{}", spread_text(ratio), control.strategy->name,
-                       is_same ? ", which is no difference" : "");
+difference difference_to(const lab_strategy_result& strategy, const lab_strategy_result& control,
+                         double (*figure)(const lab_turn_result&)) {
+    return difference_of(strategy.ratio_to(control, figure),
+                         std::min(strategy.rounds.size(), control.rounds.size()));
 }
 
-std::string found_text(const lab_strategy_result& strategy) {
-    return fmt::format("{} found the key set in {} % of its uses", strategy.strategy->name,
+// "1.30 (1.25-1.33) times the IOPS of pool-global"
+std::string iops_against(const lab_strategy_result& strategy, const lab_strategy_result& control) {
+    const bool is_same = difference_to(strategy, control, &iops_of) == difference::none;
+    return fmt::format("{} times the IOPS of {}{}", spread_text(strategy.ratio_to(control, &iops_of)),
+                       control.strategy->name, is_same ? ", which is no difference" : "");
+}
+
+std::string hits_text(const lab_strategy_result& strategy) {
+    return fmt::format("{} had the key in place in {} % of its uses", strategy.strategy->name,
                        short_number(median(strategy, &hit_percent_of)));
 }
 
@@ -91,7 +96,7 @@ claim_finding shown(std::size_t number, std::string text) {
 }
 
 claim_finding not_shown(std::size_t number, std::string_view why) {
-    return {{}, says[number - 1], false, fmt::format("this run does not show it: {}", why)};
+    return {{}, says[number - 1], false, fmt::format("this run does not show it: {}.", why)};
 }
 
 const lab_strategy_result* judge::find(std::string_view name) const {
@@ -149,16 +154,18 @@ claim_finding judge::s1() const {
 
 // What a file costs to open, twice over: the numbers, then what they say.
 std::string judge::open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const {
-    const auto rounds = all.rounds.size();
-    const spread times = all.ratio_to(map, &open_ns_of);
+    const double extents = options_.image.extents_per_file;
+    const double open_ns = median(all, &open_ns_of);
+    const double pinned = median(all, &pinned_bytes_per_file_of);
     const spread memory = all.ratio_to(map, &pinned_bytes_of);
     std::string text = fmt::format(
-        "a file of {} took {} to open and pinned {} with all-at-open, {} and {} with prepared-map: {} times "
-        "the time, {} times the memory.",
-        plural(options_.image.extents_per_file, "extent"), time_text(median(all, &open_ns_of)),
-        bytes_text(median(all, &pinned_bytes_per_file_of)), time_text(median(map, &open_ns_of)),
-        bytes_text(median(map, &pinned_bytes_per_file_of)), spread_text(times), short_number(memory.median));
-    if (difference_of(times, rounds) != difference::more)
+        "A file of {} took {} to open and pinned {} with all-at-open ({} and {} an extent), {} and {} with "
+        "prepared-map: {} times the time, {} times the memory.",
+        plural(options_.image.extents_per_file, "extent"), time_text(open_ns), bytes_text(pinned),
+        time_text(open_ns / extents), bytes_text(pinned / extents), time_text(median(map, &open_ns_of)),
+        bytes_text(median(map, &pinned_bytes_per_file_of)), spread_text(all.ratio_to(map, &open_ns_of)),
+        short_number(memory.median));
+    if (difference_to(all, map, &open_ns_of) != difference::more)
         text += " All-at-open was not slower to open here.";
     if (memory.median <= 1)
         text += fmt::format(" It pinned no more here: {} are not more than what a pool of {} pins.",
@@ -209,8 +216,8 @@ claim_finding judge::s4() const {
         return not_shown(4, missing);
     const auto& map = *measured("prepared-map");
     const auto& pool = *measured("pool-global");
-    const auto verdict = difference_of(map.ratio_to(pool, &iops_of), map.rounds.size());
-    return shown(4, fmt::format("{}, pool-global in {} %; it did {}.{}", found_text(map),
+    const auto verdict = difference_to(map, pool, &iops_of);
+    return shown(4, fmt::format("{}, pool-global in {} %; it did {}.{}", hits_text(map),
                                 short_number(median(pool, &hit_percent_of)), iops_against(map, pool),
                                 verdict == difference::more   ? " The map paid."
                                 : verdict == difference::less ? " The map cost more than it saved."
@@ -267,7 +274,8 @@ claim_finding judge::s6() const {
     const auto& naive = *measured("full-in-io");
     return shown(6, fmt::format("nofs-in-io did {}, and made {} in the I/O path where full-in-io made {}: "
                                 "the scope changes the context of what is done, not what is done. Who "
-                                "holds the lock it waits for no clock shows; a context checker would.",
+                                "holds the lock that it waits for is no matter of time: a context checker "
+                                "would show that.",
                                 iops_against(nofs, naive),
                                 counted(median(nofs, &io_allocations_of), "allocation"),
                                 short_number(median(naive, &io_allocations_of))));
@@ -275,7 +283,7 @@ claim_finding judge::s6() const {
 
 // Which of the strategies that set up at open did anything of it in the I/O path. Empty: there is none.
 std::string judge::quiet_text() const {
-    strategy_list quiet;
+    result_list quiet;
     std::vector<std::string> others;
     double modules = 0;
     for (const auto& strategy : result_.strategies) {
@@ -292,7 +300,7 @@ std::string judge::quiet_text() const {
     }
     std::string text;
     if (!quiet.empty())
-        text = fmt::format("{} allocated nothing and loaded no module in the I/O path ({} loaded at open).",
+        text = fmt::format("{} allocated nothing and loaded no module in the I/O path (at open: {}).",
                            names_of(quiet), counted(modules, "module"));
     for (const auto& other : others)
         text += fmt::format("{}But {}.", text.empty() ? "" : " ", other);
@@ -303,7 +311,7 @@ claim_finding judge::s7() const {
     const std::string quiet = quiet_text();
     if (quiet.empty())
         return not_shown(7, "no strategy with a pool or keyslots was run (--strategies)");
-    return shown(7, fmt::format("each of {} with {} has one mode, known when it is opened: {} Nothing is "
+    return shown(7, fmt::format("Each of {} with {} has one mode, known when it is opened: {} Nothing is "
                                 "reflinked here, so the rule for reflinks is not part of it.",
                                 plural(options_.image.files, "file"),
                                 plural(options_.image.extents_per_file, "extent"), quiet));
@@ -359,7 +367,7 @@ claim_finding judge::s9() const {
     const auto& slots = *measured("fallback-keyslots");
     const auto& map = *measured("prepared-map");
     return shown(9, fmt::format("{} ({} slots), prepared-map in {} % (a pool of {}); the keyslots did {}.{}",
-                                found_text(slots), options_.strategy.keyslots,
+                                hits_text(slots), options_.strategy.keyslots,
                                 short_number(median(map, &hit_percent_of)), options_.strategy.pool_size,
                                 iops_against(slots, map), derived_keys_text(slots)));
 }

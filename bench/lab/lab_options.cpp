@@ -3,6 +3,7 @@
 
 #include "bench/image_files.hpp"
 #include "bench/lab/key_trace.hpp"
+#include "bench/lab/known_strategies.hpp"
 #include "bench/option_values.hpp"
 #include "blkcrypto/tools/cli/choice.hpp"
 #include "blkcrypto/tools/cli/number.hpp"
@@ -31,8 +32,6 @@ unsigned parse_unsigned(std::string_view option, std::string_view text, std::uin
                         std::uint64_t max) {
     return static_cast<unsigned>(parse_count(option, text, min, max));
 }
-
-using strategy_list = std::vector<const fsdemo::strategy_info*>;
 
 strategy_list parse_strategies(std::string_view text, std::span<const fsdemo::strategy_info* const> known) {
     if (text.empty())

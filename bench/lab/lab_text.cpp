@@ -113,8 +113,8 @@ std::string header_text(const lab_options& options, const lab_result& result) {
 }
 
 std::string speed_table(const lab_result& result) {
-    const table_layout layout{name_width, {11, 11, 18, 18}};
-    return table_text(result, layout, "speed", {"open, us", "1st byte", "kIOPS", "ratio"},
+    const table_layout layout{name_width, {9, 9, 20, 20}};
+    return table_text(result, layout, "speed; times in us", {"open", "1st byte", "kIOPS", "ratio"},
                       [&](const lab_strategy_result& of) -> cells {
                           if (of.rounds.empty())
                               return cells(4, "-");

@@ -17,8 +17,6 @@
 namespace blkcrypto::bench {
 namespace {
 
-using known_strategies = std::vector<const fsdemo::strategy_info*>;
-
 std::uint64_t seed_of_this_run() {
     auto made = thread_env::make();
     if (made.has_error())
@@ -26,7 +24,7 @@ std::uint64_t seed_of_this_run() {
     return random_seed(**made);
 }
 
-std::string help_of(const known_strategies& known) {
+std::string help_of(const strategy_list& known) {
     std::string text = "\n\nStrategies, what each does at open, and in the I/O path:";
     for (const auto* strategy : known)
         text +=
@@ -38,7 +36,7 @@ std::string help_of(const known_strategies& known) {
 
 class strategies_verb final : public cli::verb {
   public:
-    explicit strategies_verb(known_strategies&& known) : known_(std::move(known)) {}
+    explicit strategies_verb(strategy_list&& known) : known_(std::move(known)) {}
 
     CLI::App* add_to(CLI::App& program) override {
         CLI::App* app = cli::add_verb(
@@ -88,14 +86,14 @@ class strategies_verb final : public cli::verb {
                                      result.first_difference);
     }
 
-    const known_strategies known_;
+    const strategy_list known_;
     lab_arguments typed_;
     cli::json_output json_;
 };
 
 } // namespace
 
-std::unique_ptr<cli::verb> make_strategies_verb(known_strategies known) {
+std::unique_ptr<cli::verb> make_strategies_verb(strategy_list known) {
     return std::make_unique<strategies_verb>(std::move(known));
 }
 

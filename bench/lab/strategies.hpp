@@ -2,14 +2,12 @@
 #pragma once
 // The verb `strategies`: every answer to the question when an extent gets its key, over the same workload.
 
+#include "bench/lab/known_strategies.hpp"
 #include "blkcrypto/tools/cli/program.hpp"
-#include "fsdemo/strategies/strategy_table.hpp"
-
-#include <vector>
 
 namespace blkcrypto::bench {
 
 /// It offers the strategies that are known, which outlive it.
-std::unique_ptr<cli::verb> make_strategies_verb(std::vector<const fsdemo::strategy_info*> known);
+std::unique_ptr<cli::verb> make_strategies_verb(strategy_list known);
 
 } // namespace blkcrypto::bench

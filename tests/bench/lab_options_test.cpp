@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/lab/lab_options.hpp"
 
+#include "bench/lab/known_strategies.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 #include "tests/bench/scratch_directory.hpp"
 #include "tests/support/test_cipher.hpp"
@@ -15,15 +16,15 @@ namespace {
 
 constexpr std::uint64_t random_seed_here = 77;
 
-std::vector<const fsdemo::strategy_info*> known_strategies() {
-    std::vector<const fsdemo::strategy_info*> known;
-    for (const auto& strategy : fsdemo::strategies())
-        known.push_back(&strategy);
+strategy_list known_here(std::span<const fsdemo::strategy_info> own = {}) {
+    std::string why;
+    auto known = known_strategies(own, why);
+    CHECK(why.empty());
     return known;
 }
 
 lab_options check(const lab_arguments& typed) {
-    return typed.check(known_strategies(), random_seed_here);
+    return typed.check(known_here(), random_seed_here);
 }
 
 lab_arguments typed_with(std::string lab_arguments::*option, const std::string& text) {
@@ -55,7 +56,7 @@ bool begins_with(const std::string& text, std::string_view start) {
 
 TEST_CASE("nothing typed is all strategies over 256 files of 16 extents, by zipf:0.99, 20000 I/Os a round") {
     const auto options = check({});
-    CHECK(options.strategies == known_strategies());
+    CHECK(options.strategies == known_here());
     CHECK(options.image.path.empty());
     CHECK(options.image.extents() == 4096);
     CHECK(options.image.extent_bytes == 4096);
@@ -98,14 +99,30 @@ TEST_CASE("strategies are those named, in that order, and each is refused twice 
           "--strategies: full-in-io is there twice");
 }
 
-TEST_CASE("a strategy of somebody else's is offered beside the eleven") {
-    const fsdemo::strategy_info mine{
-        .name = "mine", .at_open = {}, .in_io = {}, .make = &fsdemo::make_full_in_io};
-    auto known = known_strategies();
-    known.push_back(&mine);
+TEST_CASE("strategies of somebody else's are offered behind the eleven, if their names can be told apart") {
+    using info = fsdemo::strategy_info;
+    const auto named = [](std::string_view name) {
+        return info{.name = name, .at_open = {}, .in_io = {}, .make = &fsdemo::make_full_in_io};
+    };
+    const std::array own{named("mine"), named("other")};
+    const auto known = known_here(own);
+    REQUIRE(known.size() == 13);
+    CHECK(known[11] == &own[0]);
     const auto typed = typed_with(&lab_arguments::strategies, "mine");
-    CHECK(typed.check(known, 1).strategies == std::vector{&mine});
+    CHECK(typed.check(known, 1).strategies == std::vector{&own[0]});
     CHECK(why_refused(typed).find("'mine' is not one of") != std::string::npos);
+    const auto why_not = [&](std::string_view name) {
+        const std::array taken{own[0], named(name)};
+        std::string why;
+        (void)known_strategies(taken, why);
+        return why;
+    };
+    CHECK(why_not("yours").empty());
+    CHECK(why_not("mine") == "strategy 'mine': the name is taken");
+    CHECK(why_not("prepared-map") == "strategy 'prepared-map': the name is taken");
+    for (const char* name : {"", "a,b", "a b"})
+        CHECK(why_not(name) ==
+              fmt::format("strategy '{}': such a name cannot be typed in --strategies", name));
 }
 
 TEST_CASE("what is accessed is said by name, skew or trace, and anything else is refused") {

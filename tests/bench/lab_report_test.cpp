@@ -113,14 +113,14 @@ TEST_CASE("a strategy that looked no transform up has no rate of hits, and one t
     lab.change("library-key", [](lab_turn_result& turn) { turn.tfm_use = {}; });
     lab.stop("all-at-open", true);
     const std::string text = lab.text();
-    CHECK(line_of(text, "library-key", 1).ends_with("        -         -         -"));
+    CHECK(line_of(text, "library-key", 1).ends_with("       -         -         -"));
     for (std::size_t table = 0; table < 4; ++table) {
         const std::string row = line_of(text, "all-at-open", table);
         CAPTURE(row);
         CHECK(row.find_first_of("0123456789") == std::string::npos);
         CHECK(row.ends_with(" -"));
     }
-    CHECK(has(text, "\nall-at-open stopped at the memory limit of 512 MiB, opening file 201 of 256: it"));
+    CHECK(has(text, "\nall-at-open stopped at the memory limit of 512 MiB, opening file 201 of 256:"));
 }
 
 TEST_CASE("the text says how the images compare, and it says a difference loudly") {
@@ -138,7 +138,7 @@ TEST_CASE("the text has the workload with its seed, and every claim") {
     typed.access = "zipf:1.2";
     const made_up_lab lab("full-in-io", typed);
     const std::string text = lab.text();
-    CHECK(has(text, "zipf:1.2, 50 % reads, 32 in flight, 1 job, 20000 I/Os a job and turn, 5"));
+    CHECK(has(text, "zipf:1.2, 50 % reads, 32 in flight, 1 job, 20000 I/Os a job and"));
     CHECK(has(text, "seed 4711"));
     CHECK(has(text, "a CPU, 2 cores, Linux 6.18"));
     for (int claim = 1; claim <= 9; ++claim)

@@ -3,6 +3,7 @@
 // A run of the strategy lab that nobody measured: of the strategies named, three rounds each, all with the
 // same figures until a test changes them.
 
+#include "bench/lab/known_strategies.hpp"
 #include "bench/lab/lab_report.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
@@ -18,10 +19,8 @@ class made_up_lab {
 
     explicit made_up_lab(const std::string& strategies, bench::lab_arguments typed = {}) {
         typed.strategies = strategies;
-        std::vector<const fsdemo::strategy_info*> known;
-        for (const auto& strategy : fsdemo::strategies())
-            known.push_back(&strategy);
-        options = typed.check(known, 4711);
+        std::string why;
+        options = typed.check(bench::known_strategies({}, why), 4711);
         result.machine = {"a CPU", "6.18", 2};
         result.image_io = "preadv2";
         result.image_bytes = 16 << 20;

@@ -183,6 +183,23 @@ void write_requests(const std::filesystem::path& folder, const std::string& name
     write_input(folder / (name + "_large"), large.bytes);
 }
 
+/// A trace behind the number of keys and the seed of the pieces, eight bytes each.
+void write_trace(const std::filesystem::path& file, std::uint64_t keys, std::string_view text) {
+    std::vector<std::byte> input(2 * sizeof(std::uint64_t));
+    store_little(input.data(), keys);
+    const auto bytes = std::as_bytes(std::span(text));
+    input.insert(input.end(), bytes.begin(), bytes.end());
+    write_input(file, input);
+}
+
+void write_traces(const std::filesystem::path& folder) {
+    write_trace(folder / "plain", 4096, "0\n17\n4095\n17\n");
+    write_trace(folder / "comments", 16, "# of a run\n\n3\n#\n\n00000000000000000015");
+    write_trace(folder / "every_key", std::uint64_t{1} << 32, "4294967295\n4294967296\n");
+    write_trace(folder / "no_number", 4, "1\n 2\n18446744073709551616\n-1\n");
+    write_trace(folder / "empty", 1, "\n#\n");
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -212,5 +229,8 @@ int main(int argc, char** argv) {
     write_requests(requests, "key_4096", 11 | 3 << 5);
     write_requests(requests, "key_65536", 8 | 7 << 5);
     write_requests(requests, "stopped", 16);
+    const std::filesystem::path traces = std::filesystem::path(argv[1]) / "key_trace_fuzz";
+    std::filesystem::create_directories(traces);
+    write_traces(traces);
     return 0;
 }
