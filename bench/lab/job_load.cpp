@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/lab/job_load.hpp"
 
+#include "bench/lab/write_sample.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
@@ -10,8 +12,7 @@ namespace {
 
 using namespace fsdemo;
 
-constexpr std::uint64_t looked_into = 16;     // one I/O of so many
-constexpr unsigned writes_looked_at_max = 64; // after the loop
+constexpr std::uint64_t looked_into = 16; // one I/O of so many
 
 // In no step with a sequence whose pattern repeats.
 bool is_looked_into(std::uint64_t io) noexcept {
@@ -74,17 +75,11 @@ std::error_code job_load::read_one(open_file& file, std::uint64_t offset_bytes) 
 
 std::optional<std::uint64_t> job_load::find_wrong() {
     const bytes_view read = slots_.front().read_into;
-    access_sequence again = make_sequence();
-    unsigned looked_at = 0;
-    for (std::uint64_t i = 0; i < plan_.ios && looked_at < writes_looked_at_max; ++i) {
-        const auto step = again.next();
-        if (step.is_read)
-            continue;
-        ++looked_at;
-        if (read_one(file_of(step.key), offset_of(step.key)))
+    for (const std::uint64_t key : write_sample(plan_, job_)) {
+        if (read_one(file_of(key), offset_of(key)))
             return std::nullopt;
-        if (!std::ranges::equal(read, plan_.contents.of(step.key)))
-            return step.key;
+        if (!std::ranges::equal(read, plan_.contents.of(key)))
+            return key;
     }
     return std::nullopt;
 }

@@ -2,13 +2,13 @@
 #include "bench/lab/lab_image.hpp"
 
 #include "bench/io_buffers.hpp"
-#include "bench/lab/lab_layout.hpp"
 #include "blkcrypto/tools/cli/file.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <unistd.h>
 
 namespace blkcrypto::bench {
@@ -36,9 +36,9 @@ std::uint64_t size_of_image(const lab_image_options& image) {
 }
 
 scratch_file make_image(const lab_image_options& image, std::uint64_t size_bytes) {
-    return image.path.empty()
-               ? scratch_file::temporary(temporary_directory() + "/blkbench-strategies", size_bytes)
-               : scratch_file::named(image.path, size_bytes, image.overwrite);
+    return image.path.empty() ? scratch_file::temporary(
+                                    temporary_directory(2 * size_bytes) + "/blkbench-strategies", size_bytes)
+                              : scratch_file::named(image.path, size_bytes, image.overwrite);
 }
 
 // Byte by byte: a filesystem that lets two files share blocks would part them while I/O is timed.
@@ -83,12 +83,20 @@ lab_image::lab_image(const lab_options& options, env& e)
       size_bytes_(size_of_image(options.image)) {
     image_.emplace(make_image(options_, size_bytes_));
     files_ = lay_out(image_->path(), options, keys_, e);
-    copy_.emplace(scratch_file::temporary(image_->path() + ".single-key", size_bytes_));
+    copy_.emplace(scratch_file::temporary(place_of_copy(), size_bytes_));
     copy_contents(image_->path(), copy_->path());
     settle(image_->path());
     settle(copy_->path());
     if (!options_.path.empty())
         image_->keep();
+}
+
+// Beside the image: on the same medium.
+std::string lab_image::place_of_copy() const {
+    if (options_.path.empty())
+        return temporary_directory(2 * size_bytes_);
+    const auto directory = std::filesystem::path(options_.path).parent_path();
+    return directory.empty() ? "." : directory.string();
 }
 
 std::size_t lab_image::nodes() const noexcept {

@@ -5,7 +5,7 @@
 // Its files are spread over as many encrypted directories as there are pairs of master key and mode. Each
 // extent was a write of its own and has a nonce of its own. /modules has a file for every mode in use.
 
-#include "bench/lab/lab_options.hpp"
+#include "bench/lab/lab_layout.hpp"
 #include "bench/lab/scratch_file.hpp"
 #include "fsdemo/demo_fs.hpp"
 
@@ -43,17 +43,21 @@ class lab_image {
     const std::string& control_path() const noexcept { return copy_->path(); }
     std::uint64_t size_bytes() const noexcept { return size_bytes_; }
     /// By number of the file.
-    std::span<const fsdemo::inode_number> files() const noexcept { return files_; }
+    std::span<const fsdemo::inode_number> files() const noexcept { return files_.inodes; }
+    /// Where the extent with that key id is on the image.
+    std::uint64_t place_bytes(std::uint64_t key) const noexcept { return files_.places_bytes[key]; }
     const lab_master_keys& master_keys() const noexcept { return keys_; }
     /// How many nodes its tree has, about.
     std::size_t nodes() const noexcept;
 
   private:
+    std::string place_of_copy() const;
+
     const lab_image_options& options_;
     const lab_master_keys keys_;
     const std::uint64_t size_bytes_;
     std::optional<scratch_file> image_;
-    std::vector<fsdemo::inode_number> files_;
+    laid_out_files files_;
     std::optional<scratch_file> copy_;
 };
 

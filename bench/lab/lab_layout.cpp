@@ -72,13 +72,13 @@ class layout {
   public:
     layout(const std::string& image, const lab_options& options, env& e);
 
-    std::vector<inode_number> fill(const lab_master_keys& keys);
+    laid_out_files fill(const lab_master_keys& keys);
 
   private:
     void make_directories(const std::vector<key_identifier>& keys);
     void make_modules();
     inode_number make_file(std::uint64_t number);
-    void check_extents(inode_number inode);
+    void find_extents(inode_number inode, std::vector<std::uint64_t>& places_bytes);
     void write_whole(inode_number inode, std::uint64_t bytes, std::uint32_t piece_bytes,
                      std::uint64_t first_key);
     void commit() { check(fs_->sync()); }
@@ -118,21 +118,22 @@ layout::layout(const std::string& image, const lab_options& options, env& e)
     fs_ = take(demo_fs::mount({e, *device_, fallback_.get(), *metadata_env_}, {.derived_keys_max = 0}, why));
 }
 
-std::vector<inode_number> layout::fill(const lab_master_keys& keys) {
+laid_out_files layout::fill(const lab_master_keys& keys) {
     make_directories(keys.add_to(fs_->keys()));
     make_modules();
     cli::progress progress("layout", options_.extents() * options_.extent_bytes);
     const std::uint64_t files_per_commit = extents_per_commit / options_.extents_per_file + 1;
-    std::vector<inode_number> files;
+    laid_out_files files;
     for (std::uint64_t number = 0; number < options_.files; ++number) {
-        files.push_back(make_file(number));
-        if (files.size() % files_per_commit == 0)
+        files.inodes.push_back(make_file(number));
+        if (files.inodes.size() % files_per_commit == 0)
             commit();
-        progress.update(files.size() * options_.extents_per_file * options_.extent_bytes);
+        progress.update(files.inodes.size() * options_.extents_per_file * options_.extent_bytes);
     }
     commit();
-    for (const inode_number inode : files)
-        check_extents(inode);
+    files.places_bytes.reserve(options_.extents());
+    for (const inode_number inode : files.inodes)
+        find_extents(inode, files.places_bytes);
     return files;
 }
 
@@ -176,16 +177,19 @@ void layout::write_whole(inode_number inode, std::uint64_t bytes, std::uint32_t 
 }
 
 // Free space in pieces would have made two of one.
-void layout::check_extents(inode_number inode) {
-    if (take(fs_->extents_of(inode)).size() != options_.extents_per_file)
+void layout::find_extents(inode_number inode, std::vector<std::uint64_t>& places_bytes) {
+    const auto rows = take(fs_->extents_of(inode));
+    if (rows.size() != options_.extents_per_file)
         throw cli::program_error(cli::exit_failed, image_,
                                  "a file has another number of extents than asked for");
+    for (const extent_row& row : rows)
+        places_bytes.push_back(row.physical_offset_bytes);
 }
 
 } // namespace
 
-std::vector<inode_number> lay_out(const std::string& image, const lab_options& options,
-                                  const lab_master_keys& keys, env& e) {
+laid_out_files lay_out(const std::string& image, const lab_options& options, const lab_master_keys& keys,
+                       env& e) {
     return layout(image, options, e).fill(keys);
 }
 

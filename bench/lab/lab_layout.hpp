@@ -13,8 +13,13 @@ class lab_master_keys;
 /// Of the file that stands for a mode's module.
 inline constexpr std::uint64_t module_bytes = 64 << 10;
 
-/// Formats it. The files' inodes, by their number. `e`: of this thread. program_error.
-std::vector<fsdemo::inode_number> lay_out(const std::string& image, const lab_options& options,
-                                          const lab_master_keys& keys, env& e);
+struct laid_out_files {
+    std::vector<fsdemo::inode_number> inodes; // by number of the file
+    std::vector<std::uint64_t> places_bytes;  // by key id: where the extent is on the image
+};
+
+/// Formats it. `e`: of this thread. program_error.
+laid_out_files lay_out(const std::string& image, const lab_options& options, const lab_master_keys& keys,
+                       env& e);
 
 } // namespace blkcrypto::bench

@@ -6,6 +6,7 @@
 #include "bench/lab/lab_turn.hpp"
 #include "bench/lab/single_key.hpp"
 #include "bench/lab/trace_record.hpp"
+#include "bench/lab/write_sample.hpp"
 #include "bench/round_progress.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
@@ -144,6 +145,7 @@ void lab::run_round(unsigned round, round_progress& progress) {
 }
 
 void lab::take_turn(const round_plan& plan, lab_strategy_result& subject, const turn_observer& tell) {
+    spoil_samples(plan, image_, image_of(subject));
     lab_stack stack(image_of(subject), *subject.strategy, options_, env_);
     turn_outcome outcome = run_turn(plan, image_, stack, env_, tell);
     subject.stop = std::move(outcome.stop);

@@ -56,7 +56,7 @@ std::string image_text(const lab_options& options, const lab_result& result) {
                        plural(image.extents_per_file, "extent"), bytes_text(image.extent_bytes),
                        plural(image.master_keys, "master key"), fmt::join(modes, " "),
                        bytes_text(static_cast<double>(result.image_bytes)),
-                       result.image_io.empty() ? "" : ", by " + result.image_io);
+                       result.image_io.empty() ? "" : ", image I/O " + result.image_io);
 }
 
 std::string access_text(const access_options& access) {

@@ -6,8 +6,11 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <span>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace blkcrypto::bench {
@@ -23,8 +26,6 @@ bool is_there(const std::string& path) {
 // What is there is locked before it loses its contents: another process may be using it.
 scratch_file scratch_file::named(const std::string& path, std::uint64_t size_bytes, bool overwrite) {
     const bool was_there = is_there(path);
-    if (was_there && !overwrite)
-        throw cli::unusable(path, "there already; --overwrite replaces it", EEXIST);
     check_image_files(path, std::span(&path, 1), overwrite);
     scratch_file made(path, true);
     if (was_there)
@@ -36,14 +37,16 @@ scratch_file scratch_file::named(const std::string& path, std::uint64_t size_byt
     return made;
 }
 
-scratch_file scratch_file::temporary(const std::string& begins_with, std::uint64_t size_bytes) {
-    std::string path = begins_with + ".XXXXXX";
-    const file_descriptor made(mkstemp(path.data()));
-    if (!made)
-        throw cli::file_error(cli::exit_failed, path, errno);
-    scratch_file file(path, false);
-    file.lock_ = cli::image_lock::take(path, cli::image_use::write);
-    create_image_files(std::span(&path, 1), size_bytes, true);
+scratch_file scratch_file::temporary(const std::string& directory, std::uint64_t size_bytes) {
+    std::string name = directory + "/blkbench-strategies.XXXXXX";
+    file_descriptor made(mkostemp(name.data(), O_CLOEXEC));
+    if (!made || unlink(name.c_str()) != 0)
+        throw cli::file_error(cli::exit_failed, name, errno);
+    const std::string path = fmt::format("/proc/self/fd/{}", made.get());
+    if (const std::error_code error = create_image(path, {size_bytes}, true))
+        throw cli::file_error(cli::exit_failed, "a temporary file in " + directory, error.value());
+    scratch_file file(path, true);
+    file.file_ = std::move(made);
     return file;
 }
 
@@ -52,9 +55,16 @@ scratch_file::~scratch_file() {
         (void)unlink(path_.c_str());
 }
 
-std::string temporary_directory() {
+// The question is what keys cost: where memory is the medium, that shows.
+std::string temporary_directory(std::uint64_t size_bytes) {
     const char* const named = std::getenv("TMPDIR");
-    return named != nullptr && *named != '\0' ? named : "/tmp";
+    if (named != nullptr && *named != '\0')
+        return named;
+    constexpr const char* in_memory = "/dev/shm";
+    struct statvfs room {};
+    const bool has_room = access(in_memory, W_OK | X_OK) == 0 && statvfs(in_memory, &room) == 0 &&
+                          room.f_bavail * room.f_frsize / 2 > size_bytes;
+    return has_room ? in_memory : "/tmp";
 }
 
 } // namespace blkcrypto::bench

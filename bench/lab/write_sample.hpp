@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Did a strategy write what it was asked to? All of a round write the same bytes to the same places, so one
+// that writes nothing would leave the image that the one before it left. Hence some places are spoiled before
+// each turn; what is still spoiled after it changes the image's hash.
+
+#include "bench/lab/job_load.hpp"
+#include "bench/lab/lab_image.hpp"
+
+#include <vector>
+
+namespace blkcrypto::bench {
+
+/// The key ids of the first extents that a job writes in a round, none twice.
+std::vector<std::uint64_t> write_sample(const round_plan& plan, unsigned job);
+
+/// Overwrites the first bytes of the extents of all jobs' samples, in the image's file at `path`.
+/// program_error.
+void spoil_samples(const round_plan& plan, const lab_image& image, const std::string& path);
+
+} // namespace blkcrypto::bench
