@@ -36,8 +36,7 @@ std::uint64_t size_of_image(const lab_image_options& image) {
 }
 
 scratch_file make_image(const lab_image_options& image, std::uint64_t size_bytes) {
-    return image.path.empty() ? scratch_file::temporary(
-                                    temporary_directory(2 * size_bytes) + "/blkbench-strategies", size_bytes)
+    return image.path.empty() ? scratch_file::temporary(temporary_directory(2 * size_bytes), size_bytes)
                               : scratch_file::named(image.path, size_bytes, image.overwrite);
 }
 
