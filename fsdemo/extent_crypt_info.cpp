@@ -55,7 +55,9 @@ class extent_keys::memory_chunk {
     static result<memory_chunk> make(std::size_t bytes) {
         if (bytes == 0)
             return memory_chunk({});
-        void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        // All of its pages now: the first use of a place is in the I/O path.
+        constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+        void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
         if (mapped == MAP_FAILED)
             return make_error(ENOMEM);
         (void)madvise(mapped, bytes, MADV_DONTDUMP); // best effort; programs have no core dumps besides

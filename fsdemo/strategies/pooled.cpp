@@ -47,16 +47,22 @@ class pooled final : public key_strategy {
         });
     }
 
-    void file_closed(env&, file_crypt_info& file) noexcept override {
-        if (scope_ == pool_scope::file)
-            delete static_cast<transform_pool*>(file.of_strategy);
+    void file_closed(env& e, file_crypt_info& file) noexcept override {
+        auto* const pool = static_cast<transform_pool*>(file.of_strategy);
+        if (scope_ == pool_scope::file) {
+            delete pool;
+            return;
+        }
+        const env_lock lock(e, lock_);
+        --std::ranges::find(pools_, pool, [](const shared_pool& p) { return p.pool.get(); })->files;
     }
 
+    // Another filesystem may have the same key, and files under it open.
     void key_removed(env& e, const key_identifier& key) noexcept override {
         if (scope_ != pool_scope::master_key)
             return;
         const env_lock lock(e, lock_);
-        std::erase_if(pools_, [&](const shared_pool& p) { return p.master == key; });
+        std::erase_if(pools_, [&](const shared_pool& p) { return p.master == key && p.files == 0; });
     }
 
     tfm_grant acquire(const key_request& key, acquire_context& asker) noexcept override {
@@ -80,6 +86,7 @@ class pooled final : public key_strategy {
         key_identifier master; // of the file it was made for
         crypto_mode mode;
         std::unique_ptr<transform_pool> pool;
+        unsigned files = 0; // that are open
     };
 
     result<std::unique_ptr<transform_pool>> make_pool(env& e, crypto_mode mode) {
@@ -95,15 +102,16 @@ class pooled final : public key_strategy {
     }
 
     std::error_code open_shared(env& e, file_crypt_info& file) BLKCRYPTO_REQUIRES(lock_) {
-        if (const shared_pool* const known = find(file)) {
-            file.of_strategy = known->pool.get();
-            return {};
+        shared_pool* known = find(file);
+        if (known == nullptr) {
+            auto made = make_pool(e, file.config.mode);
+            if (!made)
+                return made.error();
+            known = &pools_.emplace_back(
+                shared_pool{file.master->identifier(), file.config.mode, std::move(*made)});
         }
-        auto made = make_pool(e, file.config.mode);
-        if (!made)
-            return made.error();
-        pools_.push_back({file.master->identifier(), file.config.mode, std::move(*made)});
-        file.of_strategy = pools_.back().pool.get();
+        ++known->files;
+        file.of_strategy = known->pool.get();
         return {};
     }
 
@@ -111,7 +119,7 @@ class pooled final : public key_strategy {
         return *static_cast<transform_pool*>(extent.file()->of_strategy);
     }
 
-    const shared_pool* find(const file_crypt_info& file) noexcept BLKCRYPTO_REQUIRES(lock_) {
+    shared_pool* find(const file_crypt_info& file) noexcept BLKCRYPTO_REQUIRES(lock_) {
         const auto found = std::ranges::find_if(pools_, [&](const shared_pool& p) {
             return p.mode == file.config.mode &&
                    (scope_ == pool_scope::global || p.master == file.master->identifier());

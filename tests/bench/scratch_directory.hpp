@@ -2,12 +2,14 @@
 #pragma once
 // A directory for the files of a test, gone with what is in it at the end.
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <stdlib.h>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace blkcrypto::test {
 
@@ -26,6 +28,14 @@ class scratch_directory {
 
     std::string path(std::string_view name) const { return path_ + "/" + std::string(name); }
     bool has(std::string_view name) const { return std::filesystem::exists(path(name)); }
+    /// Of what is in it, sorted.
+    std::vector<std::string> names() const {
+        std::vector<std::string> all;
+        for (const auto& entry : std::filesystem::directory_iterator(path_))
+            all.push_back(entry.path().filename().string());
+        std::ranges::sort(all);
+        return all;
+    }
     std::string write(std::string_view name, std::string_view text) const {
         std::ofstream(path(name), std::ios::binary) << text;
         return path(name);

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/lab/lab_run.hpp"
+
+#include "bench/lab/key_trace.hpp"
+#include "bench/lab/single_key.hpp"
+#include "blkcrypto/cipher/skcipher.hpp"
+#include "blkcrypto/tools/cli/program_error.hpp"
+#include "fsdemo/strategies/key_setup.hpp"
+#include "tests/bench/scratch_directory.hpp"
+#include "tests/support/test_seed.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <numeric>
+
+using namespace blkcrypto;
+using namespace blkcrypto::bench;
+using blkcrypto::test::scratch_directory;
+using blkcrypto::test::test_seed;
+
+namespace {
+
+constexpr auto mode = crypto_mode::aes_256_xts;
+
+// A library's cipher has no form that library-key could use.
+bool can_run(const fsdemo::strategy_info& strategy) {
+    return strategy.name != "library-key" || selected_implementation(mode)->placed.make_at != nullptr;
+}
+
+// 8 files of 4 extents, 200 I/Os in each of 2 rounds, of all strategies.
+struct small_lab {
+    small_lab() {
+        options.image.path = files.path("image");
+        options.image.files = 8;
+        options.image.extents_per_file = 4;
+        options.image.modes = {find_mode(mode)};
+        options.workload.depth = 8;
+        options.workload.ios = 200;
+        options.workload.rounds = 2;
+        options.workload.seed = test_seed();
+        options.engine = *find_engine_profile("generic");
+        for (const auto& strategy : fsdemo::strategies())
+            if (can_run(strategy))
+                options.strategies.push_back(&strategy);
+    }
+    lab_result run() {
+        options.strategy.lanes = options.workload.jobs;
+        options.image.overwrite = true;
+        return run_lab(options);
+    }
+
+    scratch_directory files;
+    lab_options options;
+};
+
+std::uint64_t sum_of_parts(const time_attribution& times) {
+    return std::accumulate(times.part_ns.begin(), times.part_ns.end(), std::uint64_t{0});
+}
+
+void check_all_ran(const lab_options& options, const lab_result& result) {
+    CHECK(result.images_agree);
+    CHECK(result.first_difference.empty());
+    REQUIRE(result.strategies.size() == options.strategies.size());
+    const auto check_one = [&](const lab_strategy_result& done) {
+        CAPTURE(done.strategy->name);
+        CHECK(!done.stop);
+        REQUIRE(done.rounds.size() == options.workload.rounds);
+        for (const auto& round : done.rounds) {
+            CHECK(round.ios == options.workload.ios * options.workload.jobs);
+            CHECK(round.latencies.total() == round.ios);
+            CHECK(round.files_opened == options.image.files);
+        }
+    };
+    check_one(result.single_key);
+    for (const auto& strategy : result.strategies)
+        check_one(strategy);
+}
+
+// Sets another key each time it is asked for one.
+class forgetful_key final : public fsdemo::key_strategy {
+  public:
+    static result<std::unique_ptr<fsdemo::key_strategy>> make(env&, const fsdemo::strategy_options&) {
+        return std::unique_ptr<fsdemo::key_strategy>(new forgetful_key);
+    }
+    const crypto_capabilities& capabilities() const noexcept override { return capabilities_; }
+    bool is_started(const crypto_config&) const noexcept override { return true; }
+    std::error_code start_using(env&, const crypto_config&) override { return {}; }
+    tfm_grant acquire(const key_request&, acquire_context& asker) noexcept override {
+        std::array<std::byte, 64> key{};
+        asker.environment.fill_random(key);
+        (void)tfm_->setkey(key);
+        return {acquire_outcome::ready, {tfm_.get(), 0}};
+    }
+    void release(env&, const tfm_lease&) noexcept override {}
+    std::error_code evict(env&, const key_request&) noexcept override { return {}; }
+    fsdemo::strategy_figures figures(env&) const noexcept override { return {}; }
+
+  private:
+    const crypto_capabilities capabilities_ = fsdemo::software_capabilities();
+    const std::unique_ptr<skcipher> tfm_ = make_skcipher(mode, 1).value();
+};
+
+const lab_strategy_result& find(const lab_result& result, std::string_view name) {
+    const auto found =
+        std::ranges::find(result.strategies, name, [](const auto& one) { return one.strategy->name; });
+    REQUIRE(found != result.strategies.end());
+    return *found;
+}
+
+} // namespace
+
+TEST_CASE("all strategies do the same I/Os and leave the same image, another one in each round") {
+    small_lab lab;
+    const auto result = lab.run();
+    check_all_ran(lab.options, result);
+    for (const auto& strategy : result.strategies) {
+        CHECK(strategy.rounds[0].image_hash.size() == 64);
+        CHECK(strategy.rounds[0].image_hash == result.strategies.front().rounds[0].image_hash);
+        CHECK(strategy.rounds[0].image_hash != strategy.rounds[1].image_hash);
+    }
+    CHECK(result.image_bytes == std::filesystem::file_size(lab.options.image.path));
+    CHECK(result.steps.derive_ns > 0);
+    CHECK(result.steps.cipher_ns > 0);
+}
+
+TEST_CASE("the parts of the time of the I/Os that are looked into add up to all of it") {
+    small_lab lab;
+    const auto result = lab.run();
+    for (const auto& strategy : result.strategies) {
+        const auto times = strategy.attribution();
+        const auto whole_ns = static_cast<double>(times.whole_ns);
+        CAPTURE(strategy.strategy->name);
+        CHECK(times.ios > 0);
+        CHECK(static_cast<double>(sum_of_parts(times)) == doctest::Approx(whole_ns).epsilon(0.02));
+        CHECK(times.setups <= times.ios);
+    }
+    CHECK(find(result, "pool-global").attribution().setups > 0);
+    CHECK(find(result, "all-at-open").attribution().setups == 0);
+}
+
+TEST_CASE("a strategy that writes other bytes is found by its image") {
+    small_lab lab;
+    lab.options.strategies = {fsdemo::find_strategy("pool-global"), &single_key_strategy()};
+    const auto result = lab.run();
+    CHECK(!result.images_agree);
+    CHECK(result.first_difference == "round 1: single-key");
+}
+
+TEST_CASE("a limit of memory stops those that have transforms by extent or by file at open, and no other") {
+    small_lab lab;
+    lab.options.image.files = 48;
+    lab.options.image.extents_per_file = 32;
+    const auto* cipher = selected_implementation(mode);
+    const std::uint64_t transform_bytes = std::max(tfm_bytes(mode, 1), cipher->placed.bytes);
+    lab.options.strategy.memory_limit_bytes = 1300 * transform_bytes; // of 1536 extents; 1024 infos
+    const auto result = lab.run();
+    for (const auto& strategy : result.strategies) {
+        const std::string_view name = strategy.strategy->name;
+        CAPTURE(name);
+        CHECK(strategy.stop.has_value() == (name == "all-at-open" || name == "pool-per-file"));
+        CHECK(strategy.rounds.size() == (strategy.stop ? 0 : 2));
+        if (!strategy.stop)
+            continue;
+        CHECK(strategy.stop->error == std::errc::not_enough_memory);
+        CHECK(strategy.stop->at_memory_limit);
+        CHECK(strategy.stop->transforms > 0);
+        CHECK(strategy.stop->transform_bytes <= lab.options.strategy.memory_limit_bytes);
+    }
+    if (tfm_bytes(mode, 1) == transform_bytes) {
+        CHECK(find(result, "all-at-open").stop->where == "opening file 41 of 48");
+        CHECK(find(result, "pool-per-file").stop->where == "opening file 11 of 48");
+    }
+    CHECK(result.images_agree);
+}
+
+TEST_CASE("one slot and one transform for two jobs are enough to get through") {
+    small_lab lab;
+    lab.options.workload.jobs = 2;
+    lab.options.strategy.pool_size = 1;
+    lab.options.strategy.keyslots = 1;
+    lab.options.engine.keyslots = 1;
+    check_all_ran(lab.options, lab.run());
+}
+
+TEST_CASE("several master keys, modes and jobs leave one image, with derived keys kept or not") {
+    small_lab lab;
+    lab.options.image.files = 16;
+    lab.options.image.extent_bytes = 16384;
+    lab.options.image.master_keys = 3;
+    lab.options.workload.jobs = 3;
+    lab.options.derived_keys = 64;
+    if (selected_implementation(crypto_mode::adiantum) != nullptr)
+        lab.options.image.modes.push_back(find_mode(crypto_mode::adiantum));
+    std::erase(lab.options.strategies, fsdemo::find_strategy("library-key"));
+    check_all_ran(lab.options, lab.run());
+}
+
+TEST_CASE("modules are loaded in the I/O path by those that allocate there, at open or never by the others") {
+    small_lab lab;
+    const auto result = lab.run();
+    for (const auto& strategy : result.strategies) {
+        const std::string_view name = strategy.strategy->name;
+        const bool has_none = name == "library-key" || name == "inline-hardware";
+        const bool in_io = name == "full-in-io" || name == "nofs-in-io";
+        CAPTURE(name);
+        for (const auto& round : strategy.rounds) {
+            CHECK(round.modules_loaded == (has_none ? 0 : 1));
+            CHECK(round.modules_loaded_in_io == (in_io ? 1 : 0));
+        }
+    }
+}
+
+TEST_CASE("the number of I/Os that take as long as is asked for is the same for all") {
+    small_lab lab;
+    lab.options.workload.ios = 0;
+    lab.options.workload.runtime_ms = 1;
+    lab.options.strategies = {fsdemo::find_strategy("full-in-io"), fsdemo::find_strategy("prepared-map")};
+    const auto result = lab.run();
+    const std::uint64_t ios = result.single_key.rounds.front().ios;
+    CHECK(ios > 0);
+    for (const auto& strategy : result.strategies)
+        for (const auto& round : strategy.rounds)
+            CHECK(round.ios == ios);
+}
+
+TEST_CASE("the trace of the first round is what its jobs did, and can be run again") {
+    small_lab lab;
+    lab.options.workload.jobs = 2;
+    lab.options.record = lab.files.path("trace");
+    lab.options.strategies = {fsdemo::find_strategy("prepared-map")};
+    (void)lab.run();
+    const auto keys = read_key_trace(lab.options.record, lab.options.image.extents());
+    CHECK(keys.size() == 400);
+    access_sequence second(lab.options.workload.access, {8, 4, 2, 1}, lab.options.workload.seed, 0);
+    for (std::size_t i = 200; i < keys.size(); ++i)
+        CHECK(keys[i] == second.next().key);
+    lab.options.record.clear();
+    lab.options.workload.access.kind = access_kind::trace;
+    lab.options.workload.access.trace = keys;
+    check_all_ran(lab.options, lab.run());
+}
+
+TEST_CASE("a strategy that cannot read what it wrote ends the run with a word about it") {
+    small_lab lab;
+    static constexpr fsdemo::strategy_info forgetful{
+        .name = "forgetful", .at_open = "", .in_io = "", .make = &forgetful_key::make};
+    lab.options.strategies = {&forgetful};
+    try {
+        (void)lab.run();
+        FAIL("it went unnoticed");
+    } catch (const cli::program_error& refused) {
+        CHECK(refused.exit_code() == cli::exit_failed);
+        CHECK(std::string(refused.what()).find("does not read as it was written") != std::string::npos);
+    }
+}
+
+TEST_CASE("files of the lab are gone at the end, also of a run that fails, but for an image with a name") {
+    small_lab lab;
+    lab.options.strategies = {fsdemo::find_strategy("pool-global")};
+    (void)lab.run();
+    CHECK(lab.files.names() == std::vector<std::string>{"image"});
+    static constexpr fsdemo::strategy_info failing{
+        .name = "failing",
+        .at_open = "",
+        .in_io = "",
+        .make = [](env&, const fsdemo::strategy_options&) -> result<std::unique_ptr<fsdemo::key_strategy>> {
+            return make_error(EINVAL);
+        }};
+    std::filesystem::remove(lab.options.image.path);
+    const char* const named = std::getenv("TMPDIR");
+    const std::string before = named == nullptr ? "/tmp" : named;
+    setenv("TMPDIR", lab.files.path("").c_str(), 1);
+    lab.options.strategies = {&failing};
+    lab.options.image.path.clear();
+    CHECK_THROWS_AS((void)lab.run(), cli::program_error);
+    setenv("TMPDIR", before.c_str(), 1);
+    CHECK(lab.files.names().empty());
+}
+
+TEST_CASE("an image that is there is left alone unless it may be replaced") {
+    small_lab lab;
+    lab.files.write("image", "precious");
+    try {
+        (void)run_lab(lab.options);
+        FAIL("it was replaced");
+    } catch (const cli::program_error& refused) {
+        CHECK(refused.exit_code() == cli::exit_unusable);
+    }
+    CHECK(std::filesystem::file_size(lab.options.image.path) == 8);
+}
