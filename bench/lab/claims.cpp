@@ -45,9 +45,26 @@ difference difference_to(const lab_strategy_result& strategy, const lab_strategy
 
 // "1.30 (1.25-1.33) times the IOPS of pool-global"
 std::string iops_against(const lab_strategy_result& strategy, const lab_strategy_result& control) {
-    const bool is_same = difference_to(strategy, control, &iops_of) == difference::none;
+    const auto verdict = difference_to(strategy, control, &iops_of);
     return fmt::format("{} times the IOPS of {}{}", spread_text(strategy.ratio_to(control, &iops_of)),
-                       control.strategy->name, is_same ? ", which is no difference" : "");
+                       control.strategy->name,
+                       verdict == difference::none      ? ", which is no difference"
+                       : verdict == difference::unknown ? ", in too few rounds to tell a difference"
+                                                        : "");
+}
+
+std::string_view worth_of_map(difference verdict) {
+    switch (verdict) {
+    case difference::more:
+        return " The map paid.";
+    case difference::less:
+        return " The map cost more than it saved.";
+    case difference::none:
+        return " The map neither paid nor cost.";
+    case difference::unknown:
+        break;
+    }
+    return "";
 }
 
 std::string hits_text(const lab_strategy_result& strategy) {
@@ -165,7 +182,10 @@ std::string judge::open_costs(const lab_strategy_result& all, const lab_strategy
         time_text(open_ns / extents), bytes_text(pinned / extents), time_text(median(map, &open_ns_of)),
         bytes_text(median(map, &pinned_bytes_per_file_of)), spread_text(all.ratio_to(map, &open_ns_of)),
         short_number(memory.median));
-    if (difference_to(all, map, &open_ns_of) != difference::more)
+    const auto verdict = difference_to(all, map, &open_ns_of);
+    if (verdict == difference::unknown)
+        text += " The rounds are too few to tell a difference in time.";
+    else if (verdict != difference::more)
         text += " All-at-open was not slower to open here.";
     if (memory.median <= 1)
         text += fmt::format(" It pinned no more here: {} are not more than what a pool of {} pins.",
@@ -216,12 +236,9 @@ claim_finding judge::s4() const {
         return not_shown(4, missing);
     const auto& map = *measured("prepared-map");
     const auto& pool = *measured("pool-global");
-    const auto verdict = difference_to(map, pool, &iops_of);
     return shown(4, fmt::format("{}, pool-global in {} %; it did {}.{}", hits_text(map),
                                 short_number(median(pool, &hit_percent_of)), iops_against(map, pool),
-                                verdict == difference::more   ? " The map paid."
-                                : verdict == difference::less ? " The map cost more than it saved."
-                                                              : " The map neither paid nor cost."));
+                                worth_of_map(difference_to(map, pool, &iops_of))));
 }
 
 // The memory of pools that are shared, against one that is a file's.

@@ -145,11 +145,12 @@ double part_percent(const time_attribution& attribution, io_part part) {
 }
 
 difference difference_of(const spread& ratio, std::size_t rounds) {
-    constexpr std::size_t rounds_with_spread = 3;
-    const double near = rounds < rounds_with_spread ? 0.1 : 0.02;
-    if (ratio.p25 <= 1 && ratio.p75 >= 1)
-        return difference::none;
-    if (std::abs(ratio.median - 1) < near)
+    constexpr std::size_t rounds_min = 3;
+    constexpr double near = 0.02;
+    if (rounds < rounds_min)
+        return difference::unknown;
+    const bool is_around_1 = ratio.p25 <= 1 && ratio.p75 >= 1;
+    if (is_around_1 || std::abs(ratio.median - 1) < near)
         return difference::none;
     return ratio.median < 1 ? difference::less : difference::more;
 }

@@ -41,9 +41,9 @@ bool has_tfm_use(const lab_strategy_result& strategy);
 double part_ns_per_io(const time_attribution& attribution, io_part part);
 double part_percent(const time_attribution& attribution, io_part part);
 
-/// Of a ratio to a control: none if the quartiles of the rounds are around 1, or it is next to 1; of less
-/// than three rounds, whose spread says nothing, also if it is anywhere near.
-enum class difference : std::uint8_t { less, none, more };
+/// Of a ratio to a control: none if the quartiles of the rounds are around 1, or it is next to 1. Less than
+/// three rounds tell no difference, whatever it is.
+enum class difference : std::uint8_t { unknown, less, none, more };
 difference difference_of(const spread& ratio, std::size_t rounds);
 
 /// Three digits or so.

@@ -3,6 +3,7 @@
 
 #include "bench/lab/lab_image.hpp"
 #include "bench/lab/round_contents.hpp"
+#include "bench/lab/seeded_env.hpp"
 #include "blkcrypto/base/thread_env.hpp"
 #include "blkcrypto/dev/image_device.hpp"
 #include "blkcrypto/inline_crypt/keyslot_tfms.hpp"
@@ -18,8 +19,8 @@ namespace {
 
 using namespace fsdemo;
 
-constexpr unsigned in_flight = 16;
-constexpr std::uint64_t extents_per_commit = 16384; // what changed of the tree until then is in memory
+constexpr std::uint64_t layout_part = 0x6c61796f7574; // of the seed
+constexpr std::uint64_t extents_per_commit = 16384;   // what changed of the tree until then is in memory
 
 fscrypt_mode policy_mode(const crypto_mode_info& mode) {
     for (const auto known : {fscrypt_mode::aes_256_xts, fscrypt_mode::aes_128_cbc, fscrypt_mode::sm4_xts,
@@ -29,43 +30,28 @@ fscrypt_mode policy_mode(const crypto_mode_info& mode) {
     throw cli::unusable(mode.name, "no mode that files' contents can have");
 }
 
-/// Writes to one file at a time, some in flight.
-class write_window final : file_io_end {
+/// One write after the other: of several in flight the one that ends first would be in the tree first, and
+/// the image another one every time.
+class waited_write final : file_io_end {
   public:
-    write_window(demo_fs& fs, open_file& file) : fs_(fs), file_(file), ios_(in_flight) {}
+    waited_write(demo_fs& fs, open_file& file) : fs_(fs), file_(file) {}
 
-    void write(std::uint64_t offset_bytes, bytes_span data) {
-        file_io& io = ios_[started_ % in_flight];
-        wait_for(io);
-        io.prepare(file_op::write, file_, offset_bytes, data, *this);
-        busy_[started_ % in_flight] = true;
-        ++started_;
-        fs_.submit(io);
-    }
-    /// The first error.
-    std::error_code finish() {
-        while (fs_.in_flight() != 0)
+    std::error_code write(std::uint64_t offset_bytes, bytes_span data) {
+        is_busy_ = true;
+        io_.prepare(file_op::write, file_, offset_bytes, data, *this);
+        fs_.submit(io_);
+        while (is_busy_)
             fs_.wait();
-        return error_;
+        return io_.status;
     }
 
   private:
-    void wait_for(const file_io& io) {
-        while (busy_[static_cast<std::size_t>(&io - ios_.data())])
-            fs_.wait();
-    }
-    void end_io(file_io& ended) noexcept override {
-        busy_[static_cast<std::size_t>(&ended - ios_.data())] = false;
-        if (!error_)
-            error_ = ended.status;
-    }
+    void end_io(file_io&) noexcept override { is_busy_ = false; }
 
     demo_fs& fs_;
     open_file& file_;
-    std::vector<file_io> ios_;
-    std::array<bool, in_flight> busy_{};
-    std::uint64_t started_ = 0;
-    std::error_code error_;
+    file_io io_;
+    bool is_busy_ = false;
 };
 
 class layout {
@@ -165,15 +151,14 @@ inode_number layout::make_file(std::uint64_t number) {
     return inode;
 }
 
-// Of its full size first: writes that end in any order do not leave holes to be filled.
+// Of its full size first: what grows with each write is one change more of each.
 void layout::write_whole(inode_number inode, std::uint64_t bytes, std::uint32_t piece_bytes,
                          std::uint64_t first_key) {
     const file_handle file = take(fs_->open(inode));
     check(fs_->truncate(*file, bytes));
-    write_window window(*fs_, *file);
+    waited_write io(*fs_, *file);
     for (std::uint64_t at = 0; at < bytes; at += piece_bytes)
-        window.write(at, contents_.of(first_key + at / piece_bytes).first(piece_bytes));
-    check(window.finish());
+        check(io.write(at, contents_.of(first_key + at / piece_bytes).first(piece_bytes)));
 }
 
 // Free space in pieces would have made two of one.
@@ -190,7 +175,8 @@ void layout::find_extents(inode_number inode, std::vector<std::uint64_t>& places
 
 laid_out_files lay_out(const std::string& image, const lab_options& options, const lab_master_keys& keys,
                        env& e) {
-    return layout(image, options, e).fill(keys);
+    seeded_env seeded(e, sub_seed(options.workload.seed, layout_part));
+    return layout(image, options, seeded).fill(keys);
 }
 
 } // namespace blkcrypto::bench

@@ -96,11 +96,6 @@ double parse_skew(std::string_view text) {
 constexpr std::string_view zipf_prefix = "zipf:";
 constexpr std::string_view trace_prefix = "trace:";
 
-// Empty: no trace.
-std::string trace_file(std::string_view access) {
-    return access.starts_with(trace_prefix) ? std::string(access.substr(trace_prefix.size())) : std::string();
-}
-
 access_options parse_access(const lab_arguments& typed, std::uint64_t extents) {
     access_options access;
     access.read_percent = parse_unsigned("--reads", typed.reads, 0, 100);
@@ -116,7 +111,7 @@ access_options parse_access(const lab_arguments& typed, std::uint64_t extents) {
     else
         throw unusable("--access", fmt::format("'{}' is not one of {}", text, accesses));
     if (access.kind == access_kind::trace)
-        access.trace = read_key_trace(trace_file(text), extents);
+        access.trace = read_key_trace(typed.trace_file(), extents);
     return access;
 }
 
@@ -189,7 +184,7 @@ void check_engine_of_files(const lab_options& options) {
 void check_record(const lab_arguments& typed) {
     if (typed.record.empty())
         return;
-    const std::string trace = trace_file(typed.access);
+    const std::string trace = typed.trace_file();
     check_output_file("--record", typed.record);
     if (!trace.empty() && leads_to(typed.record, trace))
         throw unusable("--record", fmt::format("{} is the trace {}", typed.record, trace));
@@ -198,6 +193,10 @@ void check_record(const lab_arguments& typed) {
 }
 
 } // namespace
+
+std::string lab_arguments::trace_file() const {
+    return access.starts_with(trace_prefix) ? access.substr(trace_prefix.size()) : std::string();
+}
 
 void lab_arguments::add_to(CLI::App& verb) {
     verb.add_option("--strategies", strategies, "some of those below (default all)")->type_name("LIST");

@@ -74,6 +74,9 @@ struct lab_arguments {
 
     void add_to(CLI::App& verb);
 
+    /// The file of the trace to take; empty: there is none.
+    std::string trace_file() const;
+
     /// `known`: the strategies there are. program_error, exit code 2. Changes nothing anywhere; reads the
     /// trace, if there is one.
     lab_options check(std::span<const fsdemo::strategy_info* const> known, std::uint64_t random_seed) const;

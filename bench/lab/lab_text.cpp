@@ -141,6 +141,10 @@ std::string latency_table(const lab_result& result) {
                       });
 }
 
+std::string percent_text(double percent) {
+    return fmt::format("{:.{}f}", percent, percent < 10 ? 2 : 1);
+}
+
 std::string time_table(const lab_result& result) {
     const table_layout layout{name_width, std::vector<std::size_t>(io_part_count, 8)};
     cells heads(io_part_names.begin(), io_part_names.end());
@@ -149,9 +153,8 @@ std::string time_table(const lab_result& result) {
         const time_attribution where = of.attribution();
         cells parts;
         for (std::size_t part = 0; part < io_part_count; ++part)
-            parts.push_back(where.ios == 0
-                                ? "-"
-                                : fmt::format("{:.1f}", part_percent(where, static_cast<io_part>(part))));
+            parts.push_back(where.ios == 0 ? "-"
+                                           : percent_text(part_percent(where, static_cast<io_part>(part))));
         return parts;
     });
 }

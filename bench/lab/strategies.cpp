@@ -63,16 +63,23 @@ class strategies_verb final : public cli::verb {
     }
 
   private:
-    // Nothing that is written is written over something else.
+    // Nothing is written over what is read, or over something else that is written.
     void check_outputs(const lab_options& options) const {
         const std::string& image = options.image.path;
         const std::span<const std::string> images(&image, image.empty() ? 0 : 1);
         check_not_an_image("stdout", cli::standard_stream, images);
+        if (!typed_.trace_file().empty())
+            check_not_an_image("--access", typed_.trace_file(), images);
         if (!json_.is_requested())
             return;
         check_not_an_image("--json", json_.target(), images);
-        if (!options.record.empty() && leads_to(json_.target(), options.record))
-            throw cli::unusable("--json", fmt::format("{} is the record {}", json_.target(), options.record));
+        refuse_json_onto(typed_.trace_file(), "trace");
+        refuse_json_onto(options.record, "record");
+    }
+
+    void refuse_json_onto(const std::string& file, std::string_view what) const {
+        if (!file.empty() && leads_to(json_.target(), file))
+            throw cli::unusable("--json", fmt::format("{} is the {} {}", json_.target(), what, file));
     }
 
     static void check_image(const lab_image_options& image) {

@@ -139,11 +139,13 @@ TEST_CASE("a difference within the spread of the rounds, or of too few of them, 
     CHECK_SAYS(lab.claim(4), "1.10 (1.00-1.20) times the IOPS of pool-global.");
     lab.of("prepared-map").rounds[0].elapsed_ns += 10'000'000;
     CHECK_SAYS(lab.claim(4), "which is no difference");
-    made_up_lab short_lab("prepared-map,pool-global");
-    short_lab.make_faster("prepared-map", 1.05);
+    made_up_lab short_lab("prepared-map,pool-global,all-at-open");
+    short_lab.make_faster("prepared-map", 5);
     CHECK_SAYS(short_lab.claim(4), "The map paid.");
-    short_lab.of("prepared-map").rounds.resize(1);
-    CHECK_SAYS(short_lab.claim(4), "which is no difference");
+    short_lab.of("prepared-map").rounds.resize(2);
+    CHECK_SAYS(short_lab.claim(4), "times the IOPS of pool-global, in too few rounds to tell a difference.");
+    CHECK(!says(short_lab.claim(4), "The map"));
+    CHECK_SAYS(short_lab.claim(2), "The rounds are too few to tell a difference in time.");
 }
 
 TEST_CASE("S5 has the memory of the pools, and the waits of the shared one or that there were none") {

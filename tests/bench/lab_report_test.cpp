@@ -96,7 +96,7 @@ TEST_CASE("each strategy is a row of every table, medians with the quartiles of 
     CHECK(latency.ends_with(" 4872         0"));
     const std::string time = line_of(text, "prepared-map", 2);
     CAPTURE(time);
-    CHECK(time.ends_with("15.0     5.0     0.0     0.0    10.0    60.0    10.0"));
+    CHECK(time.ends_with("15.0    5.00    0.00    0.00    10.0    60.0    10.0"));
     CHECK(has(line_of(text, "prepared-map", 3), "128 KiB"));
     CHECK(std::ranges::count(line_of(text, "full-in-io", 4), '#') ==
           std::ranges::count(line_of(text, "(single key)", 4), '#'));
