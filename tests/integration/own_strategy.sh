@@ -71,7 +71,8 @@ has_row() {
 
 ran() {
     has_row --pool-size 16
-    has_row --pool-size 1 --numjobs 2 --keys 2 --modes aes-256-xts,adiantum # all wait for one
+    has_row --pool-size 1 --numjobs 2 --bs 64k # both jobs wait for one
+    has_row --pool-size 4 --keys 2 --modes aes-256-xts,adiantum
     expect_exit 0 "${lab[@]}" --help
     grep -q second-chance "$dir/stdout" || fail "--help does not name it"
     expect_refused second-chance "${lab[@]}" --strategies third-chance
