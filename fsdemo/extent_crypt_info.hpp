@@ -41,8 +41,8 @@ class extent_crypt_info final : public key_request {
     // --- for the key_strategy in use, which alone touches them ---
 
     mutable void* of_strategy = nullptr; // null at first; the strategy's evict() takes back what is there
-    /// As much as strategy_traits asked for, zeros at first, aligned to 64 bytes. Gone with the info, after
-    /// evict().
+    /// As much as strategy_traits asked for, aligned to 64 bytes; zeros, or what the last extent it served
+    /// left. Gone with the info, after evict().
     bytes_span memory() const noexcept { return memory_; }
     /// To derive into, on the filesystem's thread; whoever did wipes it.
     secret& scratch() const noexcept;

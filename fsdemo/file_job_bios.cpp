@@ -61,6 +61,8 @@ std::error_code file_job::get_key(const file_part& part, extent_crypt_info*& key
     const auto context = decode_extent_context(*part.item.context, *file_->item_.policy(), why);
     if (!context)
         return context.error();
+    // What an info's coming and going may ask of a strategy.
+    const io_context_scope nofs(queue_.door_.environment, io_context::nofs);
     file_crypt_info& crypt = *file_->crypt_;
     const auto granted = queue_.keys_.get(*crypt.master, context->nonce, crypt.config,
                                           queue_.keys_are_of_files_ ? &crypt : nullptr);

@@ -11,7 +11,7 @@ namespace blkcrypto::fsdemo {
 fs_queue::fs_queue(const crypto_door& door, volume& metadata, extent_keys& keys,
                    std::unique_ptr<submit_queue> bios, const fs_queue_options& options)
     : door_(door), volume_(metadata), keys_(keys), commits_for_room_(options.commits_for_room),
-      keys_are_of_files_(door.strategy != nullptr && door.strategy->traits().infos_are_of_files),
+      keys_are_of_files_(door.strategy != nullptr && door.strategy->traits().have_infos_files()),
       bios_(std::move(bios)), least_granule_bytes_(door.device.limits().logical_block_size_bytes) {
     jobs_.reserve(options.depth);
     free_jobs_.reserve(options.depth);

@@ -28,10 +28,12 @@ struct strategy_traits {
     /// and go when it is closed. Without it they belong to the filesystem, and all files share them.
     bool infos_are_of_files = false;
     /// prepare() is called for every extent that a file has when it is opened. Their infos stay until it is
-    /// closed.
+    /// closed, and belong to it.
     bool prepares_at_open = false;
     /// extent_crypt_info::memory() of every extent.
     std::size_t extent_memory_bytes = 0;
+
+    bool have_infos_files() const noexcept { return infos_are_of_files || prepares_at_open; }
 };
 
 /// What a strategy has at the moment, and what it has done so far.

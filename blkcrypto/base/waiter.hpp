@@ -54,6 +54,14 @@ class wait_list {
             first->owner().post(*first);
     }
 
+    /// For the end of every attempt to get the resource, whatever came of it: one that parked may have come
+    /// too late to be seen by who gave it back, and one that was woken may not have needed it.
+    template <typename IsOneFree>
+    void pass_on_wake(env& current, IsOneFree is_one_free) noexcept {
+        if (!empty(current) && is_one_free()) [[unlikely]]
+            wake_one(current);
+    }
+
     /// Takes `w` out of the line. False if it is not there: it has been posted, and the wake is its owner's
     /// to use or to hand on.
     bool remove(waiter& w) noexcept {

@@ -129,8 +129,7 @@ keyslot_grant crypto_profile::program(slot_number number, const key_request& key
 // Someone who was woken for an idle slot and did not need it, or who parked just when one came free, owes the
 // wake to the next.
 void crypto_profile::pass_on_wake(env& e) noexcept {
-    if (!waiting_.empty(e) && any_idle(e)) [[unlikely]]
-        waiting_.wake_one(e);
+    waiting_.pass_on_wake(e, [&] { return any_idle(e); });
 }
 
 void crypto_profile::put_keyslot(env& e, keyslot_index slot) noexcept {

@@ -15,8 +15,8 @@ constexpr lock_class pool_waiting{"transform_pool.waiting"};
 } // namespace
 
 transform_pool::transform_pool(transform_memory& memory, crypto_mode mode, unsigned size, reuse how)
-    : memory_(memory), mode_(mode), reuse_(how), lock_(pool_lock), waiting_(pool_waiting), transforms_(size),
-      owners_(size, nullptr) {}
+    : memory_(memory), mode_(mode), reuse_(how), lock_(pool_lock), waiting_(pool_waiting), transforms_(size) {
+}
 
 result<std::unique_ptr<transform_pool>> transform_pool::make(env& e, crypto_api& api,
                                                              transform_memory& memory, crypto_mode mode,
@@ -68,8 +68,8 @@ tfm_grant transform_pool::take(const extent_crypt_info& extent, acquire_context&
         taken = take_oldest();
         if (taken != nullptr) {
             ++asker.counters.misses;
-            asker.counters.evictions += owners_[index_of(*taken)] != nullptr ? 1U : 0U;
-            owners_[index_of(*taken)] = nullptr;
+            asker.counters.evictions += taken->owner != nullptr ? 1U : 0U;
+            take_owner(*taken);
         }
     }
     if (taken != nullptr)
@@ -90,22 +90,15 @@ tfm_grant transform_pool::key(pooled& taken, const extent_crypt_info& extent,
         put_oldest(taken);
         return {acquire_outcome::failed, {}, to_blk_status(error)};
     }
-    owners_[index_of(taken)] = &extent;
-    if (reuse_ == reuse::found)
-        extent.of_strategy = &taken;
+    give_owner(taken, extent);
     return {acquire_outcome::ready, {taken.tfm.get(), reinterpret_cast<std::uintptr_t>(&taken)}};
 }
 
 void transform_pool::pass_on_wake(env& e) noexcept {
-    if (waiting_.empty(e)) [[likely]]
-        return;
-    bool is_one_idle = false;
-    {
+    waiting_.pass_on_wake(e, [&] {
         const env_lock lock(e, lock_);
-        is_one_idle = oldest_ != nullptr;
-    }
-    if (is_one_idle)
-        waiting_.wake_one(e);
+        return oldest_ != nullptr;
+    });
 }
 
 // --- releasing ---
@@ -123,7 +116,7 @@ void transform_pool::give_back(env& e, pooled& returned) noexcept {
             return;
         if (returned.forgets_on_release) {
             returned.forgets_on_release = false;
-            forget(returned);
+            returned.tfm->forget();
             put_oldest(returned);
         } else {
             put_newest(returned);
@@ -135,21 +128,17 @@ void transform_pool::give_back(env& e, pooled& returned) noexcept {
 std::error_code transform_pool::evict(env& e, const extent_crypt_info& extent) noexcept {
     std::error_code error;
     const env_lock lock(e, lock_);
-    for (std::size_t i = 0; i < owners_.size(); ++i) {
-        if (owners_[i] != &extent)
-            continue;
-        pooled& p = transforms_[i];
-        owners_[i] = nullptr;
-        if (p.leases != 0) {
-            p.forgets_on_release = true;
+    while (auto* const p = static_cast<pooled*>(extent.of_strategy)) {
+        take_owner(*p);
+        if (p->leases != 0) {
+            p->forgets_on_release = true;
             error = make_error(EBUSY);
             continue;
         }
-        unlink(p);
-        forget(p);
-        put_oldest(p);
+        unlink(*p);
+        p->tfm->forget();
+        put_oldest(*p);
     }
-    extent.of_strategy = nullptr;
     return error;
 }
 
@@ -161,17 +150,39 @@ unsigned transform_pool::on_loan(env& e) noexcept {
     return count;
 }
 
-// --- the order of those that are idle ---
-
-// The extent knows which it had last; whether it still has it, the pool knows.
 transform_pool::pooled* transform_pool::lend_found(const extent_crypt_info& extent) noexcept {
-    auto* const had = static_cast<pooled*>(extent.of_strategy);
-    if (had == nullptr || owners_[index_of(*had)] != &extent)
+    auto* const own = static_cast<pooled*>(extent.of_strategy);
+    if (reuse_ == reuse::never || own == nullptr)
         return nullptr;
-    if (had->leases++ == 0)
-        unlink(*had);
-    return had;
+    if (own->leases++ == 0)
+        unlink(*own);
+    return own;
 }
+
+// --- whose key a transform has ---
+
+void transform_pool::give_owner(pooled& p, const extent_crypt_info& extent) noexcept {
+    p.owner = &extent;
+    p.next_of_owner = static_cast<pooled*>(extent.of_strategy);
+    if (p.next_of_owner != nullptr)
+        p.next_of_owner->previous_of_owner = &p;
+    extent.of_strategy = &p;
+}
+
+void transform_pool::take_owner(pooled& p) noexcept {
+    if (p.owner == nullptr)
+        return;
+    if (p.previous_of_owner != nullptr)
+        p.previous_of_owner->next_of_owner = p.next_of_owner;
+    else
+        p.owner->of_strategy = p.next_of_owner;
+    if (p.next_of_owner != nullptr)
+        p.next_of_owner->previous_of_owner = p.previous_of_owner;
+    p.owner = nullptr;
+    p.previous_of_owner = p.next_of_owner = nullptr;
+}
+
+// --- the order of those that are idle ---
 
 transform_pool::pooled* transform_pool::take_oldest() noexcept {
     pooled* const taken = oldest_;
@@ -180,11 +191,6 @@ transform_pool::pooled* transform_pool::take_oldest() noexcept {
     unlink(*taken);
     taken->leases = 1;
     return taken;
-}
-
-void transform_pool::forget(pooled& idle) noexcept {
-    idle.tfm->forget();
-    owners_[index_of(idle)] = nullptr;
 }
 
 void transform_pool::unlink(pooled& idle) noexcept {

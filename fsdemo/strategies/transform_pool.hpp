@@ -44,6 +44,10 @@ class transform_pool {
         std::unique_ptr<skcipher> tfm;
         transform_pool* pool = nullptr;
         unsigned leases = 0;
+        const extent_crypt_info* owner = nullptr; // whose key it has; null: nobody's
+        // Of those that have the same extent's key, which the extent leads to.
+        pooled* previous_of_owner = nullptr;
+        pooled* next_of_owner = nullptr;
         bool forgets_on_release = false; // its key was evicted meanwhile
         // Of those that are idle, in the order they were released.
         pooled* older = nullptr;
@@ -60,19 +64,15 @@ class transform_pool {
     void unlink(pooled& idle) noexcept BLKCRYPTO_REQUIRES(lock_);
     void put_newest(pooled& idle) noexcept BLKCRYPTO_REQUIRES(lock_);
     void put_oldest(pooled& idle) noexcept BLKCRYPTO_REQUIRES(lock_);
-    void forget(pooled& idle) noexcept BLKCRYPTO_REQUIRES(lock_);
-    std::size_t index_of(const pooled& p) const noexcept {
-        return static_cast<std::size_t>(&p - transforms_.data());
-    }
+    static void give_owner(pooled& p, const extent_crypt_info& extent) noexcept;
+    static void take_owner(pooled& p) noexcept;
 
     transform_memory& memory_;
     const crypto_mode mode_;
     const reuse reuse_;
     mutex lock_;
     wait_list waiting_;
-    std::vector<pooled> transforms_; // what is in one that is on loan is its holder's
-    /// By transform: whose key it has; null: nobody's. Apart from the rest, because evict() looks at all.
-    std::vector<const extent_crypt_info*> owners_ BLKCRYPTO_GUARDED_BY(lock_);
+    std::vector<pooled> transforms_; // all but their tfm under lock_
     pooled* oldest_ BLKCRYPTO_GUARDED_BY(lock_) = nullptr;
     pooled* newest_ BLKCRYPTO_GUARDED_BY(lock_) = nullptr;
 };
