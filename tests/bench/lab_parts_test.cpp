@@ -71,12 +71,20 @@ TEST_CASE("a scratch file is locked while it is there, and goes unless it is kep
     const std::string path = files.path("kept");
     {
         auto kept = scratch_file::named(path, 4096, false);
-        const auto other = scratch_file::temporary(files.path("other"), 8192);
         CHECK(std::filesystem::file_size(path) == 4096);
-        CHECK(std::filesystem::file_size(other.path()) == 8192);
-        CHECK(files.names().size() == 2);
+        CHECK(files.names().size() == 1);
         CHECK_THROWS_AS((void)scratch_file::named(path, 4096, true), cli::program_error);
         kept.keep();
     }
     CHECK(files.names() == std::vector<std::string>{"kept"});
+}
+
+TEST_CASE("a temporary file has its size and no name, so that nothing is left of it") {
+    const scratch_directory files;
+    const auto one = scratch_file::temporary(files.path(""), 8192);
+    const auto other = scratch_file::temporary(files.path(""), 4096);
+    CHECK(std::filesystem::file_size(one.path()) == 8192);
+    CHECK(std::filesystem::file_size(other.path()) == 4096);
+    CHECK(files.names().empty());
+    CHECK_THROWS_AS((void)scratch_file::temporary(files.path("missing"), 4096), cli::program_error);
 }
