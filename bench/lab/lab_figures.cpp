@@ -78,6 +78,9 @@ double host_cpu_s_per_gib_of(const lab_turn_result& turn) {
 double engine_cpu_s_per_gib_of(const lab_turn_result& turn) {
     return cpu_s_per_gib(turn, turn.engine_cpu_ns);
 }
+double host_cpu_ns_per_io_of(const lab_turn_result& turn) {
+    return turn.ios == 0 ? 0 : real(turn.host_cpu_ns) / real(turn.ios);
+}
 double hits_of(const lab_turn_result& turn) {
     return real(turn.tfm_use.hits);
 }

@@ -17,6 +17,7 @@ double p99_ns_of(const lab_turn_result& turn);
 double p999_ns_of(const lab_turn_result& turn);
 double host_cpu_s_per_gib_of(const lab_turn_result& turn);
 double engine_cpu_s_per_gib_of(const lab_turn_result& turn);
+double host_cpu_ns_per_io_of(const lab_turn_result& turn);
 double hits_of(const lab_turn_result& turn);
 double misses_of(const lab_turn_result& turn);
 double steals_of(const lab_turn_result& turn);

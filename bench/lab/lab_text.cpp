@@ -16,7 +16,14 @@ constexpr double ns_per_us = 1000;
 constexpr double kilo = 1000;
 constexpr std::size_t name_width = 19;
 constexpr std::size_t bar_columns = 46;
-constexpr std::array<char, io_part_count> part_letters{'D', 'K', 'A', 'W', 'C', 'S', '.'};
+
+// What a key's setup consists of, and the letters that bars are made of.
+struct setup_part {
+    io_part part;
+    char letter;
+};
+constexpr std::array setup_parts{setup_part{io_part::derive, 'D'}, setup_part{io_part::setkey, 'K'},
+                                 setup_part{io_part::allocate, 'A'}, setup_part{io_part::wait, 'W'}};
 
 using result_figure = double (*)(const lab_turn_result&);
 using cells = std::vector<std::string>;
@@ -107,24 +114,25 @@ std::string header_text(const lab_options& options, const lab_result& result) {
            wrapped("image     ", image_text(options, result)) +
            wrapped("workload  ", workload_text(options.workload)) +
            wrapped("sizes     ", sizes_text(options)) + wrapped("steps     ", steps_text(result.steps)) +
-           wrapped("", "Figures are medians of the rounds, p25-p75 in brackets; ratio is of IOPS to the "
-                       "single-key control, the same I/O with a transform that is never keyed again.") +
+           wrapped("", "Figures are medians of the rounds, p25-p75 in brackets. ratio: of IOPS to the "
+                       "single-key control, the same I/O with a transform that is never keyed again. "
+                       "CPU an IO: of the jobs' threads, without an engine's. rest: the I/O waits behind "
+                       "others, of which so many are in flight, and for the filesystem.") +
            '\n';
 }
 
 std::string speed_table(const lab_result& result) {
-    const table_layout layout{name_width, {9, 9, 20, 20}};
-    return table_text(result, layout, "speed; times in us", {"open", "1st byte", "kIOPS", "ratio"},
-                      [&](const lab_strategy_result& of) -> cells {
-                          if (of.rounds.empty())
-                              return cells(4, "-");
-                          spread rate = of.over_rounds(&iops_of);
-                          rate = {rate.median / kilo, rate.p25 / kilo, rate.p75 / kilo};
-                          const bool is_control = &of == &result.single_key;
-                          return {median_text(of, &open_ns_of, ns_per_us),
-                                  median_text(of, &first_byte_ns_of, ns_per_us), spread_text(rate),
-                                  is_control ? "1" : spread_text(of.ratio_to(result.single_key, &iops_of))};
-                      });
+    const table_layout layout{name_width, {9, 9, 10, 9, 21}};
+    return table_text(
+        result, layout, "speed; times in us", {"open", "1st byte", "CPU an IO", "kIOPS", "ratio"},
+        [&](const lab_strategy_result& of) -> cells {
+            if (of.rounds.empty())
+                return cells(5, "-");
+            const bool is_control = &of == &result.single_key;
+            return {median_text(of, &open_ns_of, ns_per_us), median_text(of, &first_byte_ns_of, ns_per_us),
+                    median_text(of, &host_cpu_ns_per_io_of, ns_per_us), median_text(of, &iops_of, kilo),
+                    is_control ? "1" : spread_text(of.ratio_to(result.single_key, &iops_of))};
+        });
 }
 
 std::string latency_table(const lab_result& result) {
@@ -141,20 +149,17 @@ std::string latency_table(const lab_result& result) {
                       });
 }
 
-std::string percent_text(double percent) {
-    return fmt::format("{:.{}f}", percent, percent < 10 ? 2 : 1);
-}
-
 std::string time_table(const lab_result& result) {
     const table_layout layout{name_width, std::vector<std::size_t>(io_part_count, 8)};
     cells heads(io_part_names.begin(), io_part_names.end());
     heads[static_cast<std::size_t>(io_part::allocate)] = "alloc.";
-    return table_text(result, layout, "time of an I/O, %", heads, [](const lab_strategy_result& of) {
+    return table_text(result, layout, "time of an I/O, us", heads, [](const lab_strategy_result& of) {
         const time_attribution where = of.attribution();
         cells parts;
-        for (std::size_t part = 0; part < io_part_count; ++part)
-            parts.push_back(where.ios == 0 ? "-"
-                                           : percent_text(part_percent(where, static_cast<io_part>(part))));
+        for (std::size_t part = 0; part < io_part_count; ++part) {
+            const double us = part_ns_per_io(where, static_cast<io_part>(part)) / ns_per_us;
+            parts.push_back(where.ios == 0 ? "-" : fmt::format("{:.{}f}", us, us < 10 ? 3 : 1));
+        }
         return parts;
     });
 }
@@ -191,29 +196,26 @@ std::string throughput_chart(const lab_result& result) {
     return text + '\n';
 }
 
-double whole_ns_per_io(const time_attribution& where) {
-    return where.ios == 0 ? 0 : static_cast<double>(where.whole_ns) / static_cast<double>(where.ios);
+double setup_ns_per_io(const time_attribution& where) {
+    double sum = 0;
+    for (const setup_part& of : setup_parts)
+        sum += part_ns_per_io(where, of.part);
+    return sum;
 }
 
-std::string legend_text() {
-    std::vector<std::string> letters;
-    for (std::size_t part = 0; part < io_part_count; ++part)
-        letters.push_back(fmt::format("{} {}", part_letters[part], io_part_names[part]));
-    return fmt::format("where the time of an I/O goes: {}", fmt::join(letters, ", "));
-}
-
-std::string time_chart(const lab_result& result) {
+// Not all of an I/O's time: what it waits for beside its key would leave nothing to see of the rest.
+std::string setup_chart(const lab_result& result) {
     double most = 0;
     for (const auto* row : rows_of(result))
-        most = std::max(most, whole_ns_per_io(row->attribution()));
-    std::string text = wrapped("", legend_text());
+        most = std::max(most, setup_ns_per_io(row->attribution()));
+    std::string text = "setting keys up, of an I/O: D derive, K setkey, A allocate, W wait for one\n";
     for (const auto* row : rows_of(result)) {
         const time_attribution where = row->attribution();
         std::vector<bar_part> parts;
-        for (std::size_t part = 0; part < io_part_count; ++part)
-            parts.push_back({part_letters[part], part_ns_per_io(where, static_cast<io_part>(part))});
+        for (const setup_part& of : setup_parts)
+            parts.push_back({of.letter, part_ns_per_io(where, of.part)});
         text += bar_line(*row, stacked_bar(parts, most, bar_columns),
-                         where.ios == 0 ? "-" : time_text(whole_ns_per_io(where)));
+                         where.ios == 0 ? "-" : time_text(setup_ns_per_io(where)));
     }
     return text + '\n';
 }
@@ -251,7 +253,7 @@ std::string lab_text(const lab_options& options, const lab_result& result,
                      std::span<const claim_finding> claims) {
     return to_ascii(header_text(options, result) + speed_table(result) + latency_table(result) +
                     time_table(result) + memory_table(result) + throughput_chart(result) +
-                    time_chart(result) + stops_text(options, result) + images_text(result) +
+                    setup_chart(result) + stops_text(options, result) + images_text(result) +
                     claims_text(claims));
 }
 
