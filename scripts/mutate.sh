@@ -22,7 +22,7 @@ binaries=$work/binaries
 jobs=${JOBS:-$(nproc)}
 least_percent=95
 programs=(base cipher block inline_crypt dev dev_engine dev_uring faults nbd nbd_transmission
-          fsdemo fsdemo_volume fsdemo_fs fsdemo_fsck)
+          fsdemo fsdemo_volume fsdemo_fs fsdemo_fsck fsdemo_strategies)
 memory_limit_kib=$((8 << 20)) # of a test program: a loop without end may allocate in it
 export BLKCRYPTO_TEST_SEED=${BLKCRYPTO_TEST_SEED:-1}
 
