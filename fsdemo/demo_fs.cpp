@@ -46,7 +46,7 @@ std::error_code demo_fs::set_up(const fs_options& options) {
     const bool wants_modules =
         door_.strategy != nullptr && door_.strategy->traits().modules != module_use::never;
     if (wants_modules)
-        modules_ = std::make_unique<fs_modules>(*this, door_.environment);
+        modules_ = std::make_unique<fs_modules>(*this, door_.environment, door_.strategy->traits().modules);
     if (options.derived_keys_max != 0) {
         auto derived = derived_keys::make(door_.environment, options.derived_keys_max);
         if (!derived)
@@ -73,6 +73,7 @@ std::uint64_t demo_fs::modules_loaded() const noexcept {
 demo_fs::~demo_fs() {
     modules_.reset(); // its files are open
     assert(open_.empty());
+    keys_.forget_all(); // while there is somebody who hears of it
     keys_.set_observer(nullptr);
 }
 

@@ -103,6 +103,8 @@ std::error_code demo_fs::set_up_with_strategy(open_file& file) {
         return error;
     if (strategy == nullptr)
         return {};
+    if (const std::error_code error = extent_keys_->reserve_memory(crypt.config.mode))
+        return error;
     if (const std::error_code error =
             or_no_memory([&] { return strategy->file_opened(door_.environment, crypt); }))
         return error;

@@ -12,8 +12,7 @@ constexpr allocation_class keys_memory{"derived_keys"};
 
 } // namespace
 
-derived_keys::derived_keys(env& e, std::vector<place>&& places)
-    : env_(e), lock_(keys_lock), places_(std::move(places)) {
+derived_keys::derived_keys(std::vector<place>&& places) : lock_(keys_lock), places_(std::move(places)) {
     index_.grow(static_cast<std::uint32_t>(places_.size()));
 }
 
@@ -30,15 +29,15 @@ result<std::unique_ptr<derived_keys>> derived_keys::make(env& e, unsigned capaci
                 return bytes.error();
             p.bytes = std::move(*bytes);
         }
-        return std::unique_ptr<derived_keys>(new derived_keys(e, std::move(places)));
+        return std::unique_ptr<derived_keys>(new derived_keys(std::move(places)));
     });
 }
 
-// Derived without the lock: two threads that miss the same key both derive it, and one is kept.
+// Derived without the lock: two threads that miss the same key both derive it, and the first one's is kept.
 void derived_keys::get(const master_key& master, const crypto_nonce& nonce, crypto_mode mode,
                        bytes_span out) noexcept {
     {
-        const env_lock lock(env_, lock_);
+        const plain_lock lock(lock_);
         if (copy_known(master, nonce, mode, out)) {
             ++counters_.hits;
             return;
@@ -46,22 +45,30 @@ void derived_keys::get(const master_key& master, const crypto_nonce& nonce, cryp
         ++counters_.misses;
     }
     master.derive(hkdf_context::per_extent_enc_key, nonce, out);
-    const env_lock lock(env_, lock_);
-    keep(master, nonce, mode, out);
+    const plain_lock lock(lock_);
+    if (find(master, nonce, mode) == nonce_index::none)
+        keep(master, nonce, mode, out);
+}
+
+std::uint32_t derived_keys::find(const master_key& master, const crypto_nonce& nonce,
+                                 crypto_mode mode) const noexcept {
+    for (std::uint32_t i = index_.first_like(nonce); i != nonce_index::none; i = index_.next_like(i)) {
+        const place& p = places_[i];
+        if (p.nonce == nonce && p.master == &master && p.mode == mode)
+            return i;
+    }
+    return nonce_index::none;
 }
 
 bool derived_keys::copy_known(const master_key& master, const crypto_nonce& nonce, crypto_mode mode,
                               bytes_span out) {
-    for (std::uint32_t i = index_.first_like(nonce); i != nonce_index::none; i = index_.next_like(i)) {
-        const place& p = places_[i];
-        if (p.nonce != nonce || p.master != &master || p.mode != mode)
-            continue;
-        std::memcpy(out.data(), p.bytes.bytes().data(), out.size());
-        index_.take(i);
-        index_.put_most_recent(i);
-        return true;
-    }
-    return false;
+    const std::uint32_t i = find(master, nonce, mode);
+    if (i == nonce_index::none)
+        return false;
+    std::memcpy(out.data(), places_[i].bytes.bytes().data(), out.size());
+    index_.take(i);
+    index_.put_most_recent(i);
+    return true;
 }
 
 void derived_keys::keep(const master_key& master, const crypto_nonce& nonce, crypto_mode mode,
@@ -90,7 +97,7 @@ void derived_keys::vacate(std::uint32_t index) noexcept {
 }
 
 void derived_keys::forget(const master_key& master) noexcept {
-    const env_lock lock(env_, lock_);
+    const plain_lock lock(lock_);
     for (std::uint32_t i = 0; i < places_.size(); ++i)
         if (places_[i].master == &master) {
             vacate(i);
@@ -100,7 +107,7 @@ void derived_keys::forget(const master_key& master) noexcept {
 }
 
 cache_counters derived_keys::counters() const noexcept {
-    const env_lock lock(env_, lock_);
+    const plain_lock lock(lock_);
     return counters_;
 }
 

@@ -4,7 +4,8 @@
 // an extent's key up again need not expand it again. A switch beside the strategies: any of them works with
 // it and without. A fixed number of places, all made up front; the key not used for longest makes room.
 //
-// Its env's thread uses it, and an engine's thread that derives the key of a command: hence the lock.
+// The filesystem's thread uses it, and an engine's thread that derives the key of a command: hence the lock,
+// under which nothing is waited for and nothing allocated.
 
 #include "blkcrypto/base/env.hpp"
 #include "fsdemo/keyring.hpp"
@@ -43,14 +44,15 @@ class derived_keys {
         crypto_mode mode = crypto_mode::invalid;
     };
 
-    derived_keys(env& e, std::vector<place>&& places);
+    explicit derived_keys(std::vector<place>&& places);
+    std::uint32_t find(const master_key& master, const crypto_nonce& nonce, crypto_mode mode) const noexcept
+        BLKCRYPTO_REQUIRES(lock_);
     bool copy_known(const master_key& master, const crypto_nonce& nonce, crypto_mode mode, bytes_span out)
         BLKCRYPTO_REQUIRES(lock_);
     void keep(const master_key& master, const crypto_nonce& nonce, crypto_mode mode, bytes_view bytes)
         BLKCRYPTO_REQUIRES(lock_);
     void vacate(std::uint32_t index) noexcept BLKCRYPTO_REQUIRES(lock_);
 
-    env& env_;
     mutable mutex lock_;
     std::vector<place> places_ BLKCRYPTO_GUARDED_BY(lock_);
     nonce_index index_ BLKCRYPTO_GUARDED_BY(lock_);

@@ -5,7 +5,6 @@
 
 #include <cassert>
 #include <cerrno>
-#include <sys/mman.h>
 
 namespace blkcrypto::fsdemo {
 namespace {
@@ -21,11 +20,6 @@ class built_in final : public module_loader {
     std::error_code load(crypto_mode) override { return {}; }
 };
 constinit built_in no_modules;
-
-std::size_t memory_bytes_per_extent(const crypto_door& door) noexcept {
-    const std::size_t wanted = door.strategy == nullptr ? 0 : door.strategy->traits().extent_memory_bytes;
-    return (wanted + 63) & ~std::size_t{63};
-}
 
 } // namespace
 
@@ -49,41 +43,6 @@ module_loader& extent_crypt_info::modules() const noexcept {
     return keys_.modules_ == nullptr ? no_modules : *keys_.modules_;
 }
 
-/// Pages that core dumps leave out, for what a strategy expands keys into.
-class extent_keys::memory_chunk {
-  public:
-    static result<memory_chunk> make(std::size_t bytes) {
-        if (bytes == 0)
-            return memory_chunk({});
-        // All of its pages now: the first use of a place is in the I/O path.
-        constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
-        void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-        if (mapped == MAP_FAILED)
-            return make_error(ENOMEM);
-        (void)madvise(mapped, bytes, MADV_DONTDUMP); // best effort; programs have no core dumps besides
-        return memory_chunk({static_cast<std::byte*>(mapped), bytes});
-    }
-    memory_chunk(memory_chunk&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
-    memory_chunk& operator=(memory_chunk&& other) noexcept {
-        std::swap(bytes_, other.bytes_);
-        return *this;
-    }
-    ~memory_chunk() {
-        if (bytes_.empty())
-            return;
-        zeroize(bytes_);
-        (void)munmap(bytes_.data(), bytes_.size());
-    }
-
-    bytes_span part(std::size_t index, std::size_t part_bytes) const noexcept {
-        return part_bytes == 0 ? bytes_span{} : bytes_.subspan(index * part_bytes, part_bytes);
-    }
-
-  private:
-    explicit memory_chunk(bytes_span bytes) noexcept : bytes_(bytes) {}
-    bytes_span bytes_;
-};
-
 // --- making ---
 
 extent_keys::extent_keys(const crypto_door& door, const extent_keys_options& options, secret&& scratch)
@@ -105,20 +64,55 @@ result<std::unique_ptr<extent_keys>> extent_keys::make(const crypto_door& door,
 }
 
 std::error_code extent_keys::grow(unsigned count) {
-    const std::size_t each_bytes = memory_bytes_per_extent(door_);
     const unsigned before = capacity();
-    if (!door_.environment.allow_allocation(info_memory, (count - before) * (sizeof(place) + each_bytes)))
+    if (!door_.environment.allow_allocation(info_memory, (count - before) * sizeof(place)))
         return make_error(ENOMEM);
-    auto memory = memory_chunk::make((count - before) * each_bytes);
-    if (!memory)
-        return memory.error();
-    memory_.reserve(memory_.size() + 1);
     places_.resize(count);
-    index_.grow(count); // the last that may throw: places it does not know are not there
-    memory_.push_back(std::move(*memory));
-    for (unsigned i = before; i < count; ++i)
-        places_[i].memory = memory_.back().part(i - before, each_bytes);
+    if (const std::error_code error = reserve_in_modes(before, count))
+        return error;
+    index_.grow(count); // places it does not know are not there
     return {};
+}
+
+// Memory for places that the index then cannot take stays, for the next attempt to take them in.
+std::error_code extent_keys::reserve_in_modes(unsigned before, unsigned count) {
+    if (count <= places_with_memory_)
+        return {};
+    std::vector<crypto_mode> reserved;
+    reserved.reserve(crypto_mode_count);
+    std::error_code error;
+    for (const auto& mode : crypto_modes()) {
+        if (error || !memory_.has(mode.mode))
+            continue;
+        error = door_.strategy->memory_reserved(door_.environment, mode.mode, count - before);
+        if (!error)
+            reserved.push_back(mode.mode);
+    }
+    if (!error)
+        error = or_no_memory([&] { return memory_.grow(before, count); });
+    if (!error)
+        places_with_memory_ = count;
+    else
+        for (const crypto_mode mode : reserved)
+            door_.strategy->memory_released(door_.environment, mode, count - before);
+    return error;
+}
+
+std::error_code extent_keys::reserve_memory(crypto_mode mode) {
+    key_strategy* const strategy = door_.strategy;
+    const std::size_t wanted = strategy == nullptr ? 0 : strategy->extent_memory_bytes(mode);
+    const std::size_t each_bytes = (wanted + 63) & ~std::size_t{63};
+    if (each_bytes == 0 || memory_.has(mode))
+        return {};
+    if (!door_.environment.allow_allocation(info_memory, capacity() * each_bytes))
+        return make_error(ENOMEM);
+    if (const std::error_code error = strategy->memory_reserved(door_.environment, mode, capacity()))
+        return error;
+    const std::error_code error =
+        or_no_memory([&] { return memory_.add_mode(mode, each_bytes, capacity()); });
+    if (error)
+        strategy->memory_released(door_.environment, mode, capacity());
+    return error;
 }
 
 extent_keys::~extent_keys() {
@@ -126,6 +120,9 @@ extent_keys::~extent_keys() {
     for (std::uint32_t i = 0; i < places_.size(); ++i)
         if (places_[i].key)
             vacate(i);
+    for (const auto& mode : crypto_modes())
+        if (memory_.has(mode.mode))
+            door_.strategy->memory_released(door_.environment, mode.mode, places_with_memory_);
 }
 
 // --- finding ---
@@ -231,7 +228,7 @@ std::error_code extent_keys::move_in(std::uint32_t index, const master_key& mast
         vacate(index);
     }
     ++counters_.misses;
-    p.key.emplace(config, master, nonce, file, p.memory, *this, index);
+    p.key.emplace(config, master, nonce, file, memory_.of(config.mode, index), *this, index);
     if (const std::error_code error =
             start_using_key(door_.environment, door_.device, door_.fallback, *p.key)) {
         p.key.reset();

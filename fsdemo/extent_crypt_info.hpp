@@ -10,6 +10,7 @@
 
 #include "fsdemo/crypto_door.hpp"
 #include "fsdemo/derived_keys.hpp"
+#include "fsdemo/extent_memory.hpp"
 #include "fsdemo/file_crypt_info.hpp"
 #include "fsdemo/module_loader.hpp"
 
@@ -41,8 +42,8 @@ class extent_crypt_info final : public key_request {
     // --- for the key_strategy in use, which alone touches them ---
 
     mutable void* of_strategy = nullptr; // null at first; the strategy's evict() takes back what is there
-    /// As much as strategy_traits asked for, aligned to 64 bytes; zeros, or what the last extent it served
-    /// left. Gone with the info, after evict().
+    /// As much as key_strategy::extent_memory_bytes() says, aligned to 64 bytes; zeros, or what the last
+    /// extent it served left. Gone with the info, after evict().
     bytes_span memory() const noexcept { return memory_; }
     /// To derive into, on the filesystem's thread; whoever did wipes it.
     secret& scratch() const noexcept;
@@ -82,6 +83,10 @@ class extent_keys final : public wipe_observer {
               file_crypt_info* file = nullptr) noexcept;
     void put(extent_crypt_info& key) noexcept;
 
+    /// From now on infos of the mode have the memory that the strategy wants for it. For the time when a file
+    /// is opened. ENOMEM.
+    std::error_code reserve_memory(crypto_mode mode);
+
     /// get() for an extent of a file, which keeps it until forget(): there are as many places as are needed.
     /// For the time when a file is opened. ENOMEM.
     result<extent_crypt_info*> pin(const crypto_nonce& nonce, file_crypt_info& file);
@@ -101,17 +106,16 @@ class extent_keys final : public wipe_observer {
 
     struct place {
         std::optional<extent_crypt_info> key; // none: free
-        bytes_span memory;
         unsigned references = 0;
         bool is_pinned = false; // one of the references is its file's
         // Of those that belong to the same file.
         std::uint32_t previous_of_file = none;
         std::uint32_t next_of_file = none;
     };
-    class memory_chunk;
 
     extent_keys(const crypto_door& door, const extent_keys_options& options, secret&& scratch);
     std::error_code grow(unsigned count);
+    std::error_code reserve_in_modes(unsigned before, unsigned count);
     std::uint32_t find(const master_key& master, const crypto_nonce& nonce, crypto_mode mode,
                        const file_crypt_info* file) const noexcept;
     std::error_code move_in(std::uint32_t index, const master_key& master, const crypto_nonce& nonce,
@@ -125,7 +129,8 @@ class extent_keys final : public wipe_observer {
     derived_keys* const derived_;
     module_loader* const modules_;
     secret scratch_;
-    std::vector<memory_chunk> memory_;
+    extent_memory memory_;
+    unsigned places_with_memory_ = 0;
     std::deque<place> places_; // whose addresses stay
     nonce_index index_;
     unsigned in_use_ = 0;

@@ -8,12 +8,13 @@ namespace blkcrypto::fsdemo {
 namespace {
 
 constexpr lock_class module_waiting{"fs_modules.waiting"};
+constexpr allocation_class piece_memory{"fs_modules.piece"};
 
 } // namespace
 
 fs_modules::module::module() : waiting(module_waiting) {}
 
-fs_modules::fs_modules(demo_fs& fs, env& e) noexcept : fs_(fs), env_(e) {
+fs_modules::fs_modules(demo_fs& fs, env& e, module_use when) noexcept : fs_(fs), env_(e), when_(when) {
     for (module& m : modules_)
         m.owner = this;
 }
@@ -44,13 +45,20 @@ std::error_code fs_modules::find(crypto_mode mode, inode_number directory) {
         return known.error();
     if (known->item.kind != inode_kind::file || known->item.context || known->item.size_bytes == 0)
         return {};
-    auto file = fs_.open(*inode);
+    module& m = modules_[mode_index(mode)];
+    m.inode = *inode;
+    m.is = state::on_disk;
+    return when_ == module_use::in_io ? open(m) : std::error_code{};
+}
+
+std::error_code fs_modules::open(module& m) {
+    auto file = fs_.open(m.inode);
     if (!file)
         return file.error();
-    module& m = modules_[mode_index(mode)];
+    if (!env_.allow_allocation(piece_memory, piece_bytes))
+        return make_error(ENOMEM);
     m.piece.resize(piece_bytes);
     m.file = std::move(*file);
-    m.is = state::on_disk;
     return {};
 }
 
@@ -62,13 +70,13 @@ void fs_modules::module::start() noexcept {
 }
 
 void fs_modules::module::read_at(std::uint64_t offset_bytes) noexcept {
-    io_.prepare(file_op::read, *file, offset_bytes, piece, *this);
+    io_.prepare(file_op::read, **file, offset_bytes, piece, *this);
     owner->fs_.submit(io_);
 }
 
 void fs_modules::module::end_io(file_io& ended) noexcept {
     const std::uint64_t next_bytes = ended.offset_bytes + ended.done_bytes;
-    if (ended.status || ended.done_bytes == 0 || next_bytes >= file->size_bytes())
+    if (ended.status || ended.done_bytes == 0 || next_bytes >= (*file)->size_bytes())
         return finish(ended.status);
     read_at(next_bytes);
 }
@@ -100,12 +108,17 @@ acquire_outcome fs_modules::request(crypto_mode mode, waiter& parked, blk_status
     return acquire_outcome::parked;
 }
 
+// Closed again: nobody but its reader keeps others from removing it.
 std::error_code fs_modules::load(crypto_mode mode) {
     module& m = modules_[mode_index(mode)];
-    if (m.is == state::on_disk)
-        m.start();
+    if (m.is != state::on_disk)
+        return {};
+    if (const std::error_code error = or_no_memory([&] { return open(m); }))
+        return error;
+    m.start();
     while (m.is == state::being_read)
         fs_.wait();
+    m.file.reset();
     return m.is == state::on_disk ? m.failure : std::error_code{};
 }
 

@@ -8,6 +8,7 @@
 // others: that is one of the deadlocks this project is about.
 
 #include "fsdemo/demo_fs.hpp"
+#include "fsdemo/key_strategy.hpp"
 
 #include <array>
 
@@ -18,13 +19,14 @@ inline constexpr std::string_view modules_directory = "/modules";
 class fs_modules final : public module_loader {
   public:
     /// Knows none before find().
-    fs_modules(demo_fs& fs, env& e) noexcept;
+    fs_modules(demo_fs& fs, env& e, module_use when) noexcept;
     /// None is being read.
     ~fs_modules();
     fs_modules(const fs_modules&) = delete;
     fs_modules& operator=(const fs_modules&) = delete;
 
-    /// Opens those that are there. Errors of the volume; throws bad_alloc.
+    /// Finds those that are there, and opens them if they are read in the I/O path, where nothing can be
+    /// opened. Errors of the volume; throws bad_alloc.
     std::error_code find();
 
     acquire_outcome request(crypto_mode mode, waiter& parked, blk_status& status) noexcept override;
@@ -44,7 +46,8 @@ class fs_modules final : public module_loader {
 
         fs_modules* owner = nullptr;
         state is = state::built_in;
-        file_handle file;
+        inode_number inode = 0;
+        std::optional<file_handle> file; // open
         std::vector<std::byte> piece;
         wait_list waiting;
         unsigned waiters = 0;
@@ -58,9 +61,11 @@ class fs_modules final : public module_loader {
     };
 
     std::error_code find(crypto_mode mode, inode_number directory);
+    std::error_code open(module& m);
 
     demo_fs& fs_;
     env& env_;
+    const module_use when_;
     std::array<module, crypto_mode_count> modules_;
     std::uint64_t loaded_ = 0;
 };

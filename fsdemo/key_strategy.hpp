@@ -30,8 +30,6 @@ struct strategy_traits {
     /// prepare() is called for every extent that a file has when it is opened. Their infos stay until it is
     /// closed, and belong to it.
     bool prepares_at_open = false;
-    /// extent_crypt_info::memory() of every extent.
-    std::size_t extent_memory_bytes = 0;
 
     bool have_infos_files() const noexcept { return infos_are_of_files || prepares_at_open; }
 };
@@ -49,6 +47,15 @@ struct strategy_figures {
 class key_strategy : public tfm_source {
   public:
     virtual strategy_traits traits() const noexcept { return {}; }
+
+    /// Of extent_crypt_info::memory() in the mode; it has been started.
+    virtual std::size_t extent_memory_bytes(crypto_mode) const noexcept { return 0; }
+    /// So many infos of a filesystem are about to get that memory, which is when it is allocated; ENOMEM
+    /// stops it. And have lost it.
+    virtual std::error_code memory_reserved(env&, crypto_mode, std::uint64_t /*infos*/) noexcept {
+        return {};
+    }
+    virtual void memory_released(env&, crypto_mode, std::uint64_t /*infos*/) noexcept {}
 
     /// May allocate, may sleep. An error fails the open, and file_closed() is not called.
     virtual std::error_code file_opened(env&, file_crypt_info&) { return {}; }

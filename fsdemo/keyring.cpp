@@ -44,6 +44,10 @@ master_key_ref::~master_key_ref() {
 }
 
 keyring::~keyring() {
+    forget_all();
+}
+
+void keyring::forget_all() noexcept {
     while (!keys_.empty()) {
         assert(keys_.back()->is_present_ && keys_.back()->active_refs_ == 1);
         put(*keys_.back());

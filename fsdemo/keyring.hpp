@@ -111,6 +111,9 @@ class keyring {
     /// FS_IOC_REMOVE_ENCRYPTION_KEY_ALL_USERS.
     result<removal> remove_all_users(const key_identifier& identifier);
 
+    /// No master_key_ref is left: all keys go, whoever has claims on them.
+    void forget_all() noexcept;
+
     /// FS_IOC_GET_ENCRYPTION_KEY_STATUS.
     key_status status(const key_identifier& identifier) const noexcept;
     bool has_claim(const key_identifier& identifier, user_id user) const noexcept;

@@ -11,8 +11,11 @@ void nonce_index::grow(std::uint32_t count) {
     const std::uint32_t before = size();
     if (count <= before)
         return;
-    links_.reserve(count);
-    hashes_.reserve(count);
+    // Many small steps are as cheap as a few large ones.
+    if (count > links_.capacity()) {
+        links_.reserve(std::max<std::size_t>(count, 2 * links_.capacity()));
+        hashes_.reserve(links_.capacity());
+    }
     rehash(count);
     links_.resize(count);
     hashes_.resize(count);

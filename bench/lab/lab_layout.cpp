@@ -80,6 +80,7 @@ class layout {
 
     const std::string& image_;
     const lab_image_options& options_;
+    const unsigned jobs_;
     const round_contents contents_;
     const std::unique_ptr<thread_env> metadata_env_;
     std::unique_ptr<image_device> device_;
@@ -90,7 +91,7 @@ class layout {
 
 // Through the page cache: of a million small extents, each by itself, a disk would take its time.
 layout::layout(const std::string& image, const lab_options& options, env& e)
-    : image_(image), options_(options.image),
+    : image_(image), options_(options.image), jobs_(options.workload.jobs),
       contents_(options.workload.seed, round_contents::laid_out,
                 std::max<std::uint32_t>(options.image.extent_bytes, module_bytes)),
       metadata_env_(take(thread_env::make())),
@@ -144,7 +145,8 @@ void layout::make_modules() {
 }
 
 inode_number layout::make_file(std::uint64_t number) {
-    const inode_number directory = directories_[number % directories_.size()];
+    // Every job has files of every pair.
+    const inode_number directory = directories_[number / jobs_ % directories_.size()];
     const inode_number inode = take(fs_->create_file(directory, fmt::format("file{}", number)));
     const std::uint64_t extents = options_.extents_per_file;
     write_whole(inode, extents * options_.extent_bytes, options_.extent_bytes, number * extents);

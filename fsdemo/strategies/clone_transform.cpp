@@ -39,6 +39,7 @@ class clone_transform final : public extent_transforms {
 
     strategy_figures figures(env& e) const noexcept override {
         strategy_figures known = extent_transforms::figures(e);
+        const env_lock lock(e, lock_);
         for (const auto& mode : crypto_modes())
             if (bases_[mode_index(mode.mode)])
                 known.pinned_bytes += memory().bytes_of(mode.mode);
@@ -52,8 +53,8 @@ class clone_transform final : public extent_transforms {
     }
 
     crypto_api api_;
-    mutex lock_;
-    std::array<std::unique_ptr<skcipher>, crypto_mode_count> bases_; // by mode
+    mutable mutex lock_;
+    std::array<std::unique_ptr<skcipher>, crypto_mode_count> bases_ BLKCRYPTO_GUARDED_BY(lock_); // by mode
 };
 
 } // namespace

@@ -7,6 +7,8 @@ namespace blkcrypto::fsdemo {
 
 // Nothing is made yet, but a mode that nobody has can be told.
 std::error_code in_io::start_using(env&, const crypto_config& config) {
+    if (is_started(config))
+        return {};
     if (selected_implementation(config.mode) == nullptr)
         return make_error(ENOPKG);
     set_started(config);

@@ -4,7 +4,6 @@
 #include "fsdemo/strategies/extent_transforms.hpp"
 #include "fsdemo/strategies/strategy_table.hpp"
 
-#include <algorithm>
 #include <cerrno>
 
 namespace blkcrypto::fsdemo {
@@ -17,13 +16,6 @@ class library_key final : public extent_transforms {
     explicit library_key(const strategy_options& options)
         : extent_transforms(options.memory_limit_bytes, options.lanes), lock_(starting_lock) {}
 
-    strategy_traits traits() const noexcept override {
-        std::size_t most = 0;
-        for (const auto& implementation : skcipher_implementations())
-            most = std::max(most, implementation.placed.bytes);
-        return {.extent_memory_bytes = most};
-    }
-
     // ENOPKG also for a mode that is there, but only as somebody else's library wants it.
     std::error_code start_using(env& e, const crypto_config& config) override {
         if (is_started(config))
@@ -32,22 +24,39 @@ class library_key final : public extent_transforms {
         if (implementation == nullptr || implementation->placed.make_at == nullptr)
             return make_error(ENOPKG);
         const env_lock lock(e, lock_);
+        if (is_started(config))
+            return {};
         forms_[mode_index(config.mode)] = implementation->placed;
         set_started(config);
         return {};
     }
 
-  private:
-    making make(const extent_crypt_info& extent, acquire_context&) noexcept override {
-        const placed_cipher& form = form_of(extent);
-        if (const std::error_code error = memory().charge(1, form.bytes))
-            return {acquire_outcome::failed, nullptr, to_blk_status(error)};
-        return {acquire_outcome::ready, form.make_at(extent.memory().data())};
+    std::size_t extent_memory_bytes(crypto_mode mode) const noexcept override {
+        return forms_[mode_index(mode)].bytes;
+    }
+    std::error_code memory_reserved(env&, crypto_mode mode, std::uint64_t infos) noexcept override {
+        return memory().charge(0, infos * forms_[mode_index(mode)].bytes);
+    }
+    void memory_released(env&, crypto_mode mode, std::uint64_t infos) noexcept override {
+        memory().give_back(0, infos * forms_[mode_index(mode)].bytes);
     }
 
-    void unmake(const extent_crypt_info& extent, skcipher& transform) noexcept override {
+    // The infos' memory is there whether or not there is a key in it.
+    strategy_figures figures(env& e) const noexcept override {
+        strategy_figures known = extent_transforms::figures(e);
+        known.pinned_bytes = known.transform_bytes;
+        return known;
+    }
+
+  private:
+    making make(const extent_crypt_info& extent, acquire_context&) noexcept override {
+        (void)memory().charge(1, 0);
+        return {acquire_outcome::ready, form_of(extent).make_at(extent.memory().data())};
+    }
+
+    void unmake(const extent_crypt_info&, skcipher& transform) noexcept override {
         std::destroy_at(&transform);
-        memory().give_back(1, form_of(extent).bytes);
+        memory().give_back(1, 0);
     }
 
     const placed_cipher& form_of(const extent_crypt_info& extent) const noexcept {
@@ -55,7 +64,7 @@ class library_key final : public extent_transforms {
     }
 
     mutex lock_;
-    std::array<placed_cipher, crypto_mode_count> forms_; // of modes that were started
+    std::array<placed_cipher, crypto_mode_count> forms_; // of a mode, once it is started: then it stays
 };
 
 } // namespace

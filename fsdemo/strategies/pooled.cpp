@@ -32,6 +32,8 @@ class pooled final : public key_strategy {
 
     // Its pool is made when the file is known.
     std::error_code start_using(env&, const crypto_config& config) override {
+        if (is_started(config))
+            return {};
         if (selected_implementation(config.mode) == nullptr)
             return make_error(ENOPKG);
         started_.add(config.mode);

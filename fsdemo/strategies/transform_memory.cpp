@@ -6,14 +6,14 @@
 namespace blkcrypto::fsdemo {
 
 std::error_code transform_memory::charge(std::uint64_t transforms, std::uint64_t bytes) noexcept {
-    const std::uint64_t with_it = bytes_.fetch_add(bytes) + bytes;
-    if (limit_bytes_ != 0 && with_it > limit_bytes_) {
-        bytes_ -= bytes;
-        return make_error(ENOMEM);
-    }
+    std::uint64_t known = bytes_.load();
+    do
+        if (limit_bytes_ != 0 && known + bytes > limit_bytes_)
+            return make_error(ENOMEM);
+    while (!bytes_.compare_exchange_weak(known, known + bytes));
     transforms_ += transforms;
     std::uint64_t known_max = bytes_max_.load();
-    while (known_max < with_it && !bytes_max_.compare_exchange_weak(known_max, with_it)) {
+    while (known_max < known + bytes && !bytes_max_.compare_exchange_weak(known_max, known + bytes)) {
     }
     return {};
 }

@@ -14,28 +14,38 @@ constexpr lock_class pool_waiting{"transform_pool.waiting"};
 
 } // namespace
 
-transform_pool::transform_pool(transform_memory& memory, crypto_mode mode, unsigned size, reuse how)
-    : memory_(memory), mode_(mode), reuse_(how), lock_(pool_lock), waiting_(pool_waiting), transforms_(size) {
+transform_pool::transform_pool(transform_memory& memory, crypto_mode mode, reuse how,
+                               transform_list&& transforms)
+    : memory_(memory), mode_(mode), reuse_(how), lock_(pool_lock), waiting_(pool_waiting),
+      transforms_(transforms.size()) {
+    for (std::size_t i = 0; i < transforms.size(); ++i) {
+        transforms_[i].tfm = std::move(transforms[i]);
+        transforms_[i].pool = this;
+        put_newest(transforms_[i]);
+    }
 }
 
+// Before there is a pool, and without its lock: all of this may reclaim.
 result<std::unique_ptr<transform_pool>> transform_pool::make(env& e, crypto_api& api,
                                                              transform_memory& memory, crypto_mode mode,
                                                              unsigned size, reuse how) {
     if (size == 0)
         return make_error(EINVAL);
-    return or_no_memory([&]() -> result<std::unique_ptr<transform_pool>> {
-        std::unique_ptr<transform_pool> made(new transform_pool(memory, mode, size, how));
-        const env_lock lock(e, made->lock_);
-        for (pooled& p : made->transforms_) {
+    transform_list all;
+    auto pool = or_no_memory([&]() -> result<std::unique_ptr<transform_pool>> {
+        all.reserve(size);
+        while (all.size() < size) {
             auto transform = api.allocate(e, mode);
             if (!transform)
                 return transform.error();
-            p.tfm = std::move(*transform);
-            p.pool = made.get();
-            made->put_newest(p);
+            all.push_back(std::move(*transform));
         }
-        return made;
+        return std::unique_ptr<transform_pool>(new transform_pool(memory, mode, how, std::move(all)));
     });
+    for (auto& left : all)
+        if (left)
+            memory.free(std::move(left), mode);
+    return pool;
 }
 
 transform_pool::~transform_pool() {

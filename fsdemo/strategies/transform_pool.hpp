@@ -54,7 +54,8 @@ class transform_pool {
         pooled* newer = nullptr;
     };
 
-    transform_pool(transform_memory& memory, crypto_mode mode, unsigned size, reuse how);
+    using transform_list = std::vector<std::unique_ptr<skcipher>>;
+    transform_pool(transform_memory& memory, crypto_mode mode, reuse how, transform_list&& transforms);
     tfm_grant take(const extent_crypt_info& extent, acquire_context& asker) noexcept;
     tfm_grant key(pooled& taken, const extent_crypt_info& extent, acquire_context& asker) noexcept;
     void give_back(env& e, pooled& returned) noexcept;

@@ -64,6 +64,13 @@ class stand_in_cipher final : public skcipher {
     std::size_t size_ = 0;
 };
 
+skcipher* place_stand_in(std::byte* memory) noexcept {
+    const std::lock_guard lock(registry().lock);
+    auto* const made = new (memory) stand_in_cipher;
+    registry().tfms.push_back(made);
+    return made;
+}
+
 result<std::unique_ptr<skcipher>> make_stand_in(unsigned) {
     const std::lock_guard lock(registry().lock);
     if (registry().allowed-- <= 0)
@@ -91,7 +98,8 @@ second_mode::second_mode(crypto_mode mode)
     : implementations_{{{.mode = mode,
                          .name = "stand_in",
                          .make = &make_stand_in,
-                         .tfm_bytes = sizeof(stand_in_cipher)}}} {
+                         .tfm_bytes = sizeof(stand_in_cipher),
+                         .placed = {.bytes = sizeof(stand_in_cipher), .make_at = &place_stand_in}}}} {
     mode_that_stands_in = mode;
     refuses_keys = false;
     allow_tfms(INT_MAX);
