@@ -255,18 +255,24 @@ std::string judge::shared_pools_text(const lab_strategy_result& per_file) const 
                        plural(options_.image.files, "file"));
 }
 
+// Of all rounds together: a median would forget the waits of a few of them.
 std::string judge::waits_text(const lab_strategy_result& pool) const {
-    const double waits = median(pool, &waits_of);
-    const double ios =
-        pool.over_rounds([](const auto& turn) { return static_cast<double>(turn.ios); }).median;
-    if (waits == 0)
-        return fmt::format(" {} never waited: its {} transforms were enough for {} in flight, and a smaller "
-                           "pool (--pool-size) would be the bottleneck.",
-                           pool.strategy->name, options_.strategy.pool_size,
-                           plural(options_.workload.depth * options_.workload.jobs, "I/O"));
-    return fmt::format(" {} waited {} in {} I/Os, {} % of their time.", pool.strategy->name,
-                       counted(waits, "time"), short_number(ios),
-                       short_number(part_percent(pool.attribution(), io_part::wait)));
+    const auto sum_of = [&](double (*figure)(const lab_turn_result&)) {
+        return std::accumulate(pool.rounds.begin(), pool.rounds.end(), 0.0,
+                               [&](double sum, const auto& turn) { return sum + figure(turn); });
+    };
+    const double waits = sum_of(&waits_of);
+    if (waits != 0)
+        return fmt::format(" {} waited {} in {} I/Os of all rounds, {} % of their time.", pool.strategy->name,
+                           counted(waits, "time"), short_number(sum_of(&ios_of)),
+                           short_number(part_percent(pool.attribution(), io_part::wait)));
+    if (options_.workload.jobs == 1)
+        return fmt::format(" {} never waited, but one job cannot make a pool wait: it has a transform only "
+                           "while it encrypts (--numjobs 2 or more can).",
+                           pool.strategy->name);
+    return fmt::format(" {} never waited, of {} for {}.", pool.strategy->name,
+                       plural(options_.strategy.pool_size, "transform"),
+                       plural(options_.workload.jobs, "job"));
 }
 
 claim_finding judge::s5() const {
@@ -278,7 +284,10 @@ claim_finding judge::s5() const {
         return not_shown(5, why_missing({"pool-per-file"}));
     if (global == nullptr)
         return not_shown(5, why_missing({"pool-global"}));
-    return shown(5, shared_pools_text(*per_file) + waits_text(*global) +
+    const std::string speed = per_file->rounds.empty()
+                                  ? std::string()
+                                  : fmt::format(" pool-global did {}.", iops_against(*global, *per_file));
+    return shown(5, shared_pools_text(*per_file) + speed + waits_text(*global) +
                         fmt::format(" A shrinker could take {} back from it.",
                                     bytes_text(median(*global, &reclaimable_bytes_of))));
 }

@@ -51,6 +51,9 @@ int digits_of(double value) {
 double iops_of(const lab_turn_result& turn) {
     return quotient(real(turn.ios) * ns_per_s, real(turn.elapsed_ns));
 }
+double ios_of(const lab_turn_result& turn) {
+    return real(turn.ios);
+}
 double bytes_per_s_of(const lab_turn_result& turn) {
     return quotient(real(turn.bytes) * ns_per_s, real(turn.elapsed_ns));
 }

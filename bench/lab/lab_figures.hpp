@@ -8,6 +8,7 @@
 namespace blkcrypto::bench {
 
 double iops_of(const lab_turn_result& turn);
+double ios_of(const lab_turn_result& turn);
 double bytes_per_s_of(const lab_turn_result& turn);
 double open_ns_of(const lab_turn_result& turn); // of a file
 double open_max_ns_of(const lab_turn_result& turn);
