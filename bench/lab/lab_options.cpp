@@ -223,7 +223,7 @@ void lab_arguments::add_to(CLI::App& verb) {
     verb.add_option("--runtime", runtime,
                     "in place of --ios: per strategy, all rounds together, seconds or as in 500ms")
         ->type_name("TIME");
-    verb.add_option("--rounds", rounds, "in each every strategy has its turn (default 5)")->type_name("N");
+    verb.add_option("--rounds", rounds, "in each every strategy has its turn (default 7)")->type_name("N");
     verb.add_option("--pool-size", pool_size, "transforms of a pool (default 128)")->type_name("N");
     verb.add_option("--keyslots", keyslots,
                     "of fallback-keyslots and the engine (default 100, and the engine's own)")

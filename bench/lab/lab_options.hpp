@@ -33,7 +33,7 @@ struct lab_workload_options {
     unsigned jobs = 1;       // threads, each with its own mount of the image and its own files (file % jobs)
     std::uint64_t ios = 0;   // of each job in each round; 0: as many as take about `runtime_ms`
     unsigned runtime_ms = 0; // of each strategy in each round
-    unsigned rounds = 5;
+    unsigned rounds = 7;     // less than 6 tell no difference
     std::uint64_t seed = 0;
 };
 
@@ -62,7 +62,7 @@ struct lab_arguments {
     std::string numjobs = "1";
     std::string ios;     // empty: 20000, or the length of the trace; not beside runtime
     std::string runtime; // seconds of each strategy, all rounds together
-    std::string rounds = "5";
+    std::string rounds = "7";
     std::string pool_size = "128";
     std::string keyslots; // empty: 100 of the fallback, the engine's own number of an engine
     std::string derived_key_cache = "0";

@@ -78,6 +78,8 @@ struct lab_strategy_result {
     /// Nothing but 0 if there is no round; so is a ratio of no round, and one to 0.
     spread over_rounds(double (*figure)(const lab_turn_result&)) const;
     /// In the same round; of rounds that both have.
+    std::vector<double> ratios_to(const lab_strategy_result& control,
+                                  double (*figure)(const lab_turn_result&)) const;
     spread ratio_to(const lab_strategy_result& control, double (*figure)(const lab_turn_result&)) const;
     latency_histogram latencies() const; // of all rounds together
     time_attribution attribution() const;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "bench/lab/lab_figures.hpp"
 #include "tests/bench/made_up_lab.hpp"
 #include "tests/support/test_cipher.hpp"
 
@@ -129,23 +130,48 @@ TEST_CASE("S4 says which of map and pool did more, or that the rounds tell no di
     check_missing(made_up_lab("prepared-map").claim(4), "pool-global was not run (--strategies)");
 }
 
-TEST_CASE("a difference within the spread of the rounds, or of too few of them, is none") {
+TEST_CASE("S4 does not give the map what its hits cannot explain") {
     made_up_lab lab("prepared-map,pool-global");
-    double factor = 0.9;
-    for (auto& turn : lab.of("prepared-map").rounds) { // 0.9, 1.1 and 1.3 times pool-global's
-        turn.elapsed_ns = static_cast<std::uint64_t>(static_cast<double>(turn.elapsed_ns) / factor);
-        factor += 0.2;
-    }
-    CHECK_SAYS(lab.claim(4), "1.10 (1.00-1.20) times the IOPS of pool-global.");
-    lab.of("prepared-map").rounds[0].elapsed_ns += 10'000'000;
+    lab.make_faster("prepared-map", 1.3);
+    lab.change("prepared-map", [](lab_turn_result& turn) { turn.tfm_use = {.hits = 99, .misses = 901}; });
+    CHECK_SAYS(lab.claim(4), "it is not the map that paid.");
+    lab.change("prepared-map", [](lab_turn_result& turn) { turn.tfm_use = {.hits = 100, .misses = 900}; });
+    CHECK_SAYS(lab.claim(4), "The map paid.");
+}
+
+TEST_CASE("a difference is one that noise makes in less than one run of 20") {
+    const auto of = [](std::size_t less, std::size_t more, std::size_t same = 0) {
+        std::vector<double> ratios(less, 0.9);
+        ratios.insert(ratios.end(), more, 1.1);
+        ratios.insert(ratios.end(), same, 1.0);
+        return difference_of(ratios);
+    };
+    for (std::size_t rounds = 0; rounds < difference_rounds_min; ++rounds)
+        CHECK(of(0, rounds) == difference::unknown);
+    CHECK(of(0, 6) == difference::more);
+    CHECK(of(7, 0) == difference::less);
+    CHECK(of(1, 6) == difference::none); // p = 0.125
+    CHECK(of(8, 1) == difference::less); // p = 0.039
+    CHECK(of(2, 9) == difference::none); // p = 0.065
+    CHECK(of(2, 10) == difference::more);
+    CHECK(of(0, 5, 1) == difference::none); // five that say anything
+    CHECK(of(5000, 5000) == difference::none);
+    CHECK(of(4800, 5200) == difference::more);
+    CHECK(difference_of(std::vector<double>(9, 1.01)) == difference::none); // next to 1
+}
+
+TEST_CASE("a difference of too few rounds, or with rounds on either side, is none") {
+    made_up_lab lab("prepared-map,pool-global,all-at-open");
+    lab.make_faster("prepared-map", 5);
+    CHECK_SAYS(lab.claim(4), "The map paid.");
+    auto& rounds = lab.of("prepared-map").rounds;
+    rounds[0].elapsed_ns *= 10; // half of pool-global's
     CHECK_SAYS(lab.claim(4), "which is no difference");
-    made_up_lab short_lab("prepared-map,pool-global,all-at-open");
-    short_lab.make_faster("prepared-map", 5);
-    CHECK_SAYS(short_lab.claim(4), "The map paid.");
-    short_lab.of("prepared-map").rounds.resize(2);
-    CHECK_SAYS(short_lab.claim(4), "times the IOPS of pool-global, in too few rounds to tell a difference.");
-    CHECK(!says(short_lab.claim(4), "The map"));
-    CHECK_SAYS(short_lab.claim(2), "The rounds are too few to tell a difference in time.");
+    rounds[0].elapsed_ns /= 10;
+    rounds.resize(5);
+    CHECK_SAYS(lab.claim(4), "times the IOPS of pool-global, in too few rounds to tell a difference.");
+    CHECK(!says(lab.claim(4), "The map"));
+    CHECK_SAYS(lab.claim(2), "The rounds are too few to tell a difference in time.");
 }
 
 TEST_CASE("S5 has the memory of the pools, their speed, and the waits of the shared one in any round") {

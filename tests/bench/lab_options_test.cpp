@@ -66,7 +66,7 @@ TEST_CASE("nothing typed is all strategies over 256 files of 16 extents, by zipf
     CHECK(options.workload.access.read_percent == 50);
     CHECK(options.workload.ios == 20'000);
     CHECK(options.workload.runtime_ms == 0);
-    CHECK(options.workload.rounds == 5);
+    CHECK(options.workload.rounds == 7);
     CHECK(options.workload.seed == random_seed_here);
     CHECK(options.strategy.pool_size == 128);
     CHECK(options.strategy.keyslots == 100);
