@@ -37,6 +37,11 @@ double median(const lab_strategy_result& strategy, double (*figure)(const lab_tu
     return strategy.over_rounds(figure).median;
 }
 
+double sum_of(const lab_strategy_result& strategy, double (*figure)(const lab_turn_result&)) {
+    return std::accumulate(strategy.rounds.begin(), strategy.rounds.end(), 0.0,
+                           [&](double sum, const auto& turn) { return sum + figure(turn); });
+}
+
 difference difference_to(const lab_strategy_result& strategy, const lab_strategy_result& control,
                          double (*figure)(const lab_turn_result&)) {
     return difference_of(strategy.ratios_to(control, figure));
@@ -53,13 +58,13 @@ std::string iops_against(const lab_strategy_result& strategy, const lab_strategy
 }
 
 // Faster is not enough: where the key is hardly ever in place, something else than the map is.
-std::string_view worth_of_map(difference verdict, double hit_percent) {
-    constexpr double hits_that_explain = 10;
+constexpr double hits_that_explain = 10; // percent
+
+std::string_view worth_of_map(difference verdict, bool is_by_hits) {
     switch (verdict) {
     case difference::more:
-        return hit_percent >= hits_that_explain
-                   ? " The map paid."
-                   : " So few hits do not explain that: it is not the map that paid.";
+        return is_by_hits ? " The map paid."
+                          : " So few hits do not explain that: it is not the map that paid.";
     case difference::less:
         return " The map cost more than it saved.";
     case difference::none:
@@ -100,8 +105,9 @@ class judge {
     std::string why_missing(std::initializer_list<std::string_view> names) const;
 
     std::string stop_text(const lab_strategy_result& strategy) const;
-    std::string open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const;
+    claim_finding open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const;
     std::string shared_pools_text(const lab_strategy_result& per_file) const;
+    claim_verdict pool_verdict(const lab_strategy_result& per_file, const lab_strategy_result& global) const;
     std::string waits_text(const lab_strategy_result& pool) const;
     std::string quiet_text() const;
     std::string told_nothing_text() const;
@@ -111,12 +117,25 @@ class judge {
     const lab_result& result_;
 };
 
+claim_finding finding(std::size_t number, claim_verdict verdict, std::string text) {
+    if (verdict == claim_verdict::not_shown)
+        text.insert(0, "this run does not show it: ");
+    return {{}, says[number - 1], verdict, std::move(text)};
+}
+
 claim_finding shown(std::size_t number, std::string text) {
-    return {{}, says[number - 1], true, std::move(text)};
+    return finding(number, claim_verdict::shown, std::move(text));
 }
 
 claim_finding not_shown(std::size_t number, std::string_view why) {
-    return {{}, says[number - 1], false, fmt::format("this run does not show it: {}.", why)};
+    return finding(number, claim_verdict::not_shown, fmt::format("{}.", why));
+}
+
+// Of a claim that is for more. No difference is not the contrary: other sizes or more rounds may show one.
+claim_verdict verdict_of(difference seen) {
+    return seen == difference::more   ? claim_verdict::shown
+           : seen == difference::less ? claim_verdict::against
+                                      : claim_verdict::not_shown;
 }
 
 const lab_strategy_result* judge::find(std::string_view name) const {
@@ -173,7 +192,7 @@ claim_finding judge::s1() const {
 }
 
 // What a file costs to open, twice over: the numbers, then what they say.
-std::string judge::open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const {
+claim_finding judge::open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const {
     const double extents = options_.image.extents_per_file;
     const double open_ns = median(all, &open_ns_of);
     const double pinned = median(all, &pinned_bytes_per_file_of);
@@ -190,10 +209,13 @@ std::string judge::open_costs(const lab_strategy_result& all, const lab_strategy
         text += " The rounds are too few to tell a difference in time.";
     else if (verdict != difference::more)
         text += " All-at-open was not slower to open here.";
-    if (memory.median <= 1)
-        text += fmt::format(" It pinned no more here: {} are not more than what a pool of {} pins.",
-                            plural(options_.image.extents(), "extent"), options_.strategy.pool_size);
-    return text;
+    if (memory.median > 1)
+        return finding(2, verdict_of(verdict), text);
+    text += fmt::format(" It pinned no more here: {} for {}, prepared-map {} whatever their number (a pool "
+                        "of {} for each mode).",
+                        bytes_text(median(all, &pinned_bytes_of)), plural(options_.image.extents(), "extent"),
+                        bytes_text(median(map, &pinned_bytes_of)), options_.strategy.pool_size);
+    return finding(2, claim_verdict::against, text);
 }
 
 claim_finding judge::s2() const {
@@ -209,7 +231,7 @@ claim_finding judge::s2() const {
     const std::string missing = why_missing({"all-at-open", "prepared-map"});
     if (!missing.empty())
         return not_shown(2, missing);
-    return shown(2, open_costs(*all, *measured("prepared-map")));
+    return open_costs(*all, *measured("prepared-map"));
 }
 
 claim_finding judge::s3() const {
@@ -220,17 +242,19 @@ claim_finding judge::s3() const {
     if (where.ios == 0)
         return not_shown(3, "no I/O of pool-per-file was looked into; more I/Os would be (--ios)");
     const double allocations = median(*pool, &io_allocations_of);
-    return shown(3,
-                 fmt::format("pool-per-file made {} in the I/O path{}. Of the {} of an I/O, deriving was "
-                             "{} ({} %) and setkey {} ({} %); {} % of its uses had to set a key up.",
-                             counted(allocations, "allocation"),
-                             allocations == 0 ? "" : ", so the pool did not keep it out of there",
-                             time_text(static_cast<double>(where.whole_ns) / static_cast<double>(where.ios)),
-                             time_text(part_ns_per_io(where, io_part::derive)),
-                             short_number(part_percent(where, io_part::derive)),
-                             time_text(part_ns_per_io(where, io_part::setkey)),
-                             short_number(part_percent(where, io_part::setkey)),
-                             short_number(100 - median(*pool, &hit_percent_of))));
+    const bool sets_keys_up = median(*pool, &misses_of) != 0;
+    return finding(
+        3, sets_keys_up ? claim_verdict::shown : claim_verdict::against,
+        fmt::format("pool-per-file made {} in the I/O path{}. Of the {} of an I/O, deriving was "
+                    "{} ({} %) and setkey {} ({} %); {} % of its uses had to set a key up.",
+                    counted(allocations, "allocation"),
+                    allocations == 0 ? "" : ", so the pool did not keep it out of there",
+                    time_text(static_cast<double>(where.whole_ns) / static_cast<double>(where.ios)),
+                    time_text(part_ns_per_io(where, io_part::derive)),
+                    short_number(part_percent(where, io_part::derive)),
+                    time_text(part_ns_per_io(where, io_part::setkey)),
+                    short_number(part_percent(where, io_part::setkey)),
+                    short_number(100 - median(*pool, &hit_percent_of))));
 }
 
 claim_finding judge::s4() const {
@@ -239,10 +263,14 @@ claim_finding judge::s4() const {
         return not_shown(4, missing);
     const auto& map = *measured("prepared-map");
     const auto& pool = *measured("pool-global");
-    return shown(4,
-                 fmt::format("{}, pool-global in {} %; it did {}.{}", hits_text(map),
-                             short_number(median(pool, &hit_percent_of)), iops_against(map, pool),
-                             worth_of_map(difference_to(map, pool, &iops_of), median(map, &hit_percent_of))));
+    const auto faster = difference_to(map, pool, &iops_of);
+    const bool is_by_hits = median(map, &hit_percent_of) >= hits_that_explain;
+    const auto worth =
+        faster == difference::more && !is_by_hits ? claim_verdict::not_shown : verdict_of(faster);
+    return finding(4, worth,
+                   fmt::format("{}, pool-global in {} %; it did {}.{}", hits_text(map),
+                               short_number(median(pool, &hit_percent_of)), iops_against(map, pool),
+                               worth_of_map(faster, is_by_hits)));
 }
 
 // The memory of pools that are shared, against one that is a file's.
@@ -261,14 +289,10 @@ std::string judge::shared_pools_text(const lab_strategy_result& per_file) const 
 
 // Of all rounds together: a median would forget the waits of a few of them.
 std::string judge::waits_text(const lab_strategy_result& pool) const {
-    const auto sum_of = [&](double (*figure)(const lab_turn_result&)) {
-        return std::accumulate(pool.rounds.begin(), pool.rounds.end(), 0.0,
-                               [&](double sum, const auto& turn) { return sum + figure(turn); });
-    };
-    const double waits = sum_of(&waits_of);
+    const double waits = sum_of(pool, &waits_of);
     if (waits != 0)
         return fmt::format(" {} waited {} in {} I/Os of all rounds, {} % of their time.", pool.strategy->name,
-                           counted(waits, "time"), short_number(sum_of(&ios_of)),
+                           counted(waits, "time"), short_number(sum_of(pool, &ios_of)),
                            short_number(part_percent(pool.attribution(), io_part::wait)));
     if (options_.workload.jobs == 1)
         return fmt::format(" {} never waited, but one job cannot make a pool wait: it has a transform only "
@@ -277,6 +301,20 @@ std::string judge::waits_text(const lab_strategy_result& pool) const {
     return fmt::format(" {} never waited, of {} for {}.", pool.strategy->name,
                        plural(options_.strategy.pool_size, "transform"),
                        plural(options_.workload.jobs, "job"));
+}
+
+// Of the shared pool's bottleneck, once it is the smaller: one that is slower, or that jobs wait for.
+claim_verdict judge::pool_verdict(const lab_strategy_result& per_file,
+                                  const lab_strategy_result& global) const {
+    if (!per_file.rounds.empty() && per_file.ratio_to(global, &pinned_bytes_of).median <= 1)
+        return claim_verdict::against;
+    const auto speed = difference_to(global, per_file, &iops_of);
+    if (speed == difference::less || sum_of(global, &waits_of) != 0)
+        return claim_verdict::shown;
+    const bool could_wait = options_.workload.jobs > 1;
+    const bool is_known = speed != difference::unknown || per_file.rounds.empty();
+    return speed == difference::more || (could_wait && is_known) ? claim_verdict::against
+                                                                 : claim_verdict::not_shown;
 }
 
 claim_finding judge::s5() const {
@@ -291,9 +329,10 @@ claim_finding judge::s5() const {
     const std::string speed = per_file->rounds.empty()
                                   ? std::string()
                                   : fmt::format(" pool-global did {}.", iops_against(*global, *per_file));
-    return shown(5, shared_pools_text(*per_file) + speed + waits_text(*global) +
-                        fmt::format(" A shrinker could take {} back from it.",
-                                    bytes_text(median(*global, &reclaimable_bytes_of))));
+    return finding(5, pool_verdict(*per_file, *global),
+                   shared_pools_text(*per_file) + speed + waits_text(*global) +
+                       fmt::format(" A shrinker could take {} back from it.",
+                                   bytes_text(median(*global, &reclaimable_bytes_of))));
 }
 
 claim_finding judge::s6() const {
@@ -302,13 +341,14 @@ claim_finding judge::s6() const {
         return not_shown(6, missing);
     const auto& nofs = *measured("nofs-in-io");
     const auto& naive = *measured("full-in-io");
-    return shown(6, fmt::format("nofs-in-io did {}, and made {} in the I/O path where full-in-io made {}: "
-                                "the scope changes the context of what is done, not what is done. Who "
-                                "holds the lock that it waits for is no matter of time: a context checker "
-                                "would show that.",
-                                iops_against(nofs, naive),
-                                counted(median(nofs, &io_allocations_of), "allocation"),
-                                short_number(median(naive, &io_allocations_of))));
+    return finding(6, claim_verdict::not_shown,
+                   fmt::format("nofs-in-io did {}, and made {} in the I/O path where full-in-io made {}: "
+                               "the scope changes the context of what is done, not what is done. Who "
+                               "holds the lock that it waits for is no matter of time: only a context "
+                               "checker could show that.",
+                               iops_against(nofs, naive),
+                               counted(median(nofs, &io_allocations_of), "allocation"),
+                               short_number(median(naive, &io_allocations_of))));
 }
 
 // Which of the strategies that set up at open did anything of it in the I/O path. Empty: there is none.

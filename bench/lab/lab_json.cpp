@@ -183,7 +183,11 @@ json strategy_json(const lab_strategy_result& of, const lab_strategy_result& con
 }
 
 json claim_json(const claim_finding& claim) {
-    return {{"claim", claim.claim}, {"says", claim.says}, {"shown", claim.is_shown}, {"shows", claim.shows}};
+    return {{"claim", claim.claim},
+            {"says", claim.says},
+            {"shown", claim.is_shown()},
+            {"verdict", claim_verdict_names[static_cast<std::size_t>(claim.verdict)]},
+            {"shows", claim.shows}};
 }
 
 } // namespace
