@@ -80,9 +80,10 @@ std::string hits_text(const lab_strategy_result& strategy) {
                        short_number(median(strategy, &hit_percent_of)));
 }
 
-// What it has of its own: a pool, keyslots, neither.
+// Transforms of its own, in a pool or keyslots: not those of an engine, which has none.
 bool has_prepared_transforms(const lab_strategy_result& strategy) {
-    return strategy.strategy->has_pool || strategy.strategy->has_keyslots;
+    return strategy.strategy->make != nullptr &&
+           (strategy.strategy->has_pool || strategy.strategy->has_keyslots);
 }
 
 class judge {
@@ -174,13 +175,13 @@ claim_finding judge::s1() const {
     const double allocations = median(*naive, &io_allocations_of);
     const double modules = median(*naive, &modules_loaded_in_io_of);
     if (allocations == 0 && modules == 0)
-        return not_shown(1, "full-in-io allocated nothing in the I/O path; I/O to extents that have no "
-                            "transform yet would");
+        return not_shown(1, "full-in-io asked for no transform in the I/O path; I/O to extents that "
+                            "have none yet would");
     const time_attribution where = naive->attribution();
     std::string text = fmt::format(
-        "full-in-io made {} ({}) in the I/O path in a round, {} an I/O, and loaded {} there. Allocating was "
+        "full-in-io asked for {} ({}) in the I/O path in a round, {} an I/O, and loaded {} there. Allocating was "
         "{} of an I/O, {} % of its time.",
-        counted(allocations, "allocation"), bytes_text(median(*naive, &io_allocated_bytes_of)),
+        counted(allocations, "transform"), bytes_text(median(*naive, &io_allocated_bytes_of)),
         short_number(median(*naive, &io_allocations_per_io_of)), counted(modules, "module"),
         time_text(part_ns_per_io(where, io_part::allocate)),
         short_number(part_percent(where, io_part::allocate)));
@@ -245,9 +246,9 @@ claim_finding judge::s3() const {
     const bool sets_keys_up = median(*pool, &misses_of) != 0;
     return finding(
         3, sets_keys_up ? claim_verdict::shown : claim_verdict::against,
-        fmt::format("pool-per-file made {} in the I/O path{}. Of the {} of an I/O, deriving was "
+        fmt::format("pool-per-file asked for {} in the I/O path{}. Of the {} of an I/O, deriving was "
                     "{} ({} %) and setkey {} ({} %); {} % of its uses had to set a key up.",
-                    counted(allocations, "allocation"),
+                    counted(allocations, "transform"),
                     allocations == 0 ? "" : ", so the pool did not keep it out of there",
                     time_text(static_cast<double>(where.whole_ns) / static_cast<double>(where.ios)),
                     time_text(part_ns_per_io(where, io_part::derive)),
@@ -341,14 +342,14 @@ claim_finding judge::s6() const {
         return not_shown(6, missing);
     const auto& nofs = *measured("nofs-in-io");
     const auto& naive = *measured("full-in-io");
-    return finding(6, claim_verdict::not_shown,
-                   fmt::format("nofs-in-io did {}, and made {} in the I/O path where full-in-io made {}: "
-                               "the scope changes the context of what is done, not what is done. Who "
-                               "holds the lock that it waits for is no matter of time: only a context "
-                               "checker could show that.",
-                               iops_against(nofs, naive),
-                               counted(median(nofs, &io_allocations_of), "allocation"),
-                               short_number(median(naive, &io_allocations_of))));
+    return finding(
+        6, claim_verdict::not_shown,
+        fmt::format("nofs-in-io did {}, and asked for {} in the I/O path where full-in-io asked for {}: "
+                    "the scope changes the context of what is done, not what is done. Who "
+                    "holds the lock that it waits for is no matter of time: only a context "
+                    "checker could show that.",
+                    iops_against(nofs, naive), counted(median(nofs, &io_allocations_of), "transform"),
+                    short_number(median(naive, &io_allocations_of))));
 }
 
 // Which of the strategies that set up at open did anything of it in the I/O path. Empty: there is none.
@@ -365,12 +366,12 @@ std::string judge::quiet_text() const {
         if (allocations == 0 && in_io == 0)
             quiet.push_back(&strategy);
         else
-            others.push_back(fmt::format("{} made {} and loaded {} there", strategy.strategy->name,
-                                         counted(allocations, "allocation"), counted(in_io, "module")));
+            others.push_back(fmt::format("{} asked for {} and loaded {} there", strategy.strategy->name,
+                                         counted(allocations, "transform"), counted(in_io, "module")));
     }
     std::string text;
     if (!quiet.empty())
-        text = fmt::format("{} allocated nothing and loaded no module in the I/O path (at open: {}).",
+        text = fmt::format("{} asked for no transform and loaded no module in the I/O path (at open: {}).",
                            names_of(quiet), counted(modules, "module"));
     for (const auto& other : others)
         text += fmt::format("{}But {}.", text.empty() ? "" : " ", other);
@@ -392,9 +393,10 @@ std::string judge::told_nothing_text() const {
     const auto* naive = measured("full-in-io");
     if (naive == nullptr)
         return {};
-    return fmt::format(" full-in-io, which is told nothing at open, loaded {} and made {} in the I/O path.",
-                       counted(median(*naive, &modules_loaded_in_io_of), "module"),
-                       counted(median(*naive, &io_allocations_of), "allocation"));
+    return fmt::format(
+        " full-in-io, which is told nothing at open, loaded {} and asked for {} in the I/O path.",
+        counted(median(*naive, &modules_loaded_in_io_of), "module"),
+        counted(median(*naive, &io_allocations_of), "transform"));
 }
 
 claim_finding judge::s8() const {

@@ -53,7 +53,7 @@ struct lab_turn_result {
     keyslot_counters tfm_use; // hits, misses, steals (evictions), waits
     fsdemo::cache_counters extent_infos;
     fsdemo::cache_counters derived_keys;
-    fsdemo::strategy_figures figures; // at the end of the timed phase
+    fsdemo::strategy_figures figures; // at the end of the timed phase; io_* of that phase alone
     std::uint64_t modules_loaded = 0; // from the image
     std::uint64_t modules_loaded_in_io = 0;
     std::string image_hash; // SHA-256 of the whole image afterwards, hex

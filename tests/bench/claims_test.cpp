@@ -48,8 +48,8 @@ TEST_CASE("there is a finding for each of S1 to S9, a sentence with its end") {
 
 TEST_CASE("S1 counts what full-in-io allocates in the I/O path, and has nothing to show if that is nothing") {
     made_up_lab lab("full-in-io,fallback-keyslots");
-    check_missing(lab.claim(1), "full-in-io allocated nothing in the I/O path; I/O to extents that have no "
-                                "transform yet would");
+    check_missing(lab.claim(1), "full-in-io asked for no transform in the I/O path; I/O to extents that "
+                                "have none yet would");
     lab.change("full-in-io", [](lab_turn_result& turn) {
         turn.figures.io_allocations = 5000;
         turn.figures.io_allocated_bytes = 3 << 20;
@@ -58,8 +58,9 @@ TEST_CASE("S1 counts what full-in-io allocates in the I/O path, and has nothing 
         turn.attribution.part_ns[static_cast<std::size_t>(io_part::allocate)] = 100 * 700;
     });
     const auto finding = lab.claim(1);
-    CHECK_SAYS(finding, "full-in-io made 5000 allocations (3 MiB) in the I/O path in a round, 0.250 an I/O, "
-                        "and loaded 1 module there.");
+    CHECK_SAYS(finding,
+               "full-in-io asked for 5000 transforms (3 MiB) in the I/O path in a round, 0.250 an I/O, "
+               "and loaded 1 module there.");
     CHECK_SAYS(finding, "Allocating was 700 ns of an I/O, 7 % of its time.");
     CHECK_SAYS(finding, "First byte after 90 us, with fallback-keyslots after 60 us.");
     CHECK_SAYS(finding, "the deadlock itself is no matter of time");
@@ -108,10 +109,12 @@ TEST_CASE("S2 is shown by a stop at the memory limit, and not by a stop for anot
 TEST_CASE("S3 tells what deriving and setting a key cost, and allocations that the pool did not prevent") {
     made_up_lab lab("pool-per-file");
     const auto finding = lab.claim(3);
-    CHECK_SAYS(finding, "pool-per-file made 0 allocations in the I/O path. Of the 10 us of an I/O, deriving "
-                        "was 1.50 us (15 %) and setkey 500 ns (5 %); 25 % of its uses had to set a key up.");
+    CHECK_SAYS(finding,
+               "pool-per-file asked for 0 transforms in the I/O path. Of the 10 us of an I/O, deriving "
+               "was 1.50 us (15 %) and setkey 500 ns (5 %); 25 % of its uses had to set a key up.");
     lab.change("pool-per-file", [](lab_turn_result& turn) { turn.figures.io_allocations = 1; });
-    CHECK_SAYS(lab.claim(3), "made 1 allocation in the I/O path, so the pool did not keep it out of there");
+    CHECK_SAYS(lab.claim(3),
+               "asked for 1 transform in the I/O path, so the pool did not keep it out of there");
     lab.change("pool-per-file", [](lab_turn_result& turn) { turn.attribution = {}; });
     check_missing(lab.claim(3), "no I/O of pool-per-file was looked into; more I/Os would be (--ios)");
     check_missing(made_up_lab("pool-global").claim(3), "pool-per-file was not run (--strategies)");
@@ -218,18 +221,18 @@ TEST_CASE("S6 compares the scope with none, and is never shown: that could only 
     check_missing(made_up_lab("full-in-io").claim(6), "nofs-in-io was not run (--strategies)");
 }
 
-TEST_CASE("S7 names who allocated nothing in the I/O path, and who did") {
-    made_up_lab lab("full-in-io,pool-global,fallback-keyslots,library-key");
+TEST_CASE("S7 names who asked for no transform in the I/O path, and who did") {
+    made_up_lab lab("full-in-io,pool-global,fallback-keyslots,library-key,inline-hardware");
     lab.change("pool-global", [](lab_turn_result& turn) { turn.modules_loaded = 1; });
     const auto quiet = lab.claim(7);
     CHECK_SAYS(
         quiet,
         "Each of 256 files with 16 extents has one mode, known when it is opened: pool-global, "
-        "fallback-keyslots allocated nothing and loaded no module in the I/O path (at open: 1 module).");
+        "fallback-keyslots asked for no transform and loaded no module in the I/O path (at open: 1 module).");
     CHECK(!says(quiet, "But"));
     lab.change("pool-global", [](lab_turn_result& turn) { turn.figures.io_allocations = 3; });
-    CHECK_SAYS(lab.claim(7), "opened: fallback-keyslots allocated nothing");
-    CHECK_SAYS(lab.claim(7), "But pool-global made 3 allocations and loaded 0 modules there.");
+    CHECK_SAYS(lab.claim(7), "opened: fallback-keyslots asked for no transform");
+    CHECK_SAYS(lab.claim(7), "But pool-global asked for 3 transforms and loaded 0 modules there.");
     check_missing(made_up_lab("full-in-io,library-key").claim(7),
                   "no strategy with a pool or keyslots was run (--strategies)");
 }
@@ -246,9 +249,9 @@ TEST_CASE("S8 needs two modes, and says what a strategy did in the I/O path that
         turn.figures.io_allocations = 10;
     });
     CHECK_SAYS(lab.claim(8), "2 modes (aes-256-xts, adiantum), one a file and named when it is opened, 256 "
-                             "files with 4096 extents: prepared-map allocated nothing");
-    CHECK_SAYS(lab.claim(8), "full-in-io, which is told nothing at open, loaded 2 modules and made 10 "
-                             "allocations in the I/O path.");
+                             "files with 4096 extents: prepared-map asked for no transform");
+    CHECK_SAYS(lab.claim(8), "full-in-io, which is told nothing at open, loaded 2 modules and asked for 10 "
+                             "transforms in the I/O path.");
     check_missing(made_up_lab("library-key", typed).claim(8),
                   "no strategy with a pool or keyslots was run (--strategies)");
 }

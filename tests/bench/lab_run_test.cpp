@@ -213,6 +213,19 @@ TEST_CASE("modules are loaded in the I/O path by those that allocate there, at o
     }
 }
 
+TEST_CASE("transforms asked for in the I/O path are those of the timed I/Os, without the read before them") {
+    small_lab lab;
+    lab.options.workload.ios = 1;
+    lab.options.workload.depth = 1;
+    lab.options.workload.access.kind = access_kind::sequential;
+    lab.options.strategies = {fsdemo::find_strategy("full-in-io")};
+    const auto result = lab.run();
+    for (const auto& round : find(result, "full-in-io").rounds) {
+        CHECK(round.figures.io_allocations <= round.ios);
+        CHECK(round.figures.io_allocated_bytes <= round.figures.transform_bytes_max);
+    }
+}
+
 TEST_CASE("the number of I/Os that take as long as is asked for is the same for all") {
     small_lab lab;
     lab.options.workload.ios = 0;
