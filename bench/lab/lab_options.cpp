@@ -115,6 +115,20 @@ access_options parse_access(const lab_arguments& typed, std::uint64_t extents) {
     return access;
 }
 
+// A job without a key would have nothing to do.
+void check_trace(const lab_workload_options& workload, std::uint64_t extents_per_file) {
+    if (workload.access.kind != access_kind::trace)
+        return;
+    std::vector<bool> has_key(workload.jobs);
+    for (const std::uint32_t key : workload.access.trace)
+        has_key[key / extents_per_file % workload.jobs] = true;
+    const auto without = std::ranges::find(has_key, false);
+    if (without != has_key.end())
+        throw unusable("--access",
+                       fmt::format("the trace has no key of job {}'s files, those with number % {} = {}",
+                                   without - has_key.begin(), workload.jobs, without - has_key.begin()));
+}
+
 // As many as were typed, or as many as make a trace end once.
 std::uint64_t parse_ios(const std::string& text, const lab_workload_options& workload) {
     if (!text.empty())
@@ -146,6 +160,7 @@ lab_workload_options parse_workload(const lab_arguments& typed, const lab_image_
     check_buffers("--numjobs x --iodepth x --bs", std::uint64_t{workload.jobs} * workload.depth,
                   image.extent_bytes);
     workload.access = parse_access(typed, image.extents());
+    check_trace(workload, image.extents_per_file);
     parse_length(typed, workload);
     return workload;
 }
@@ -218,7 +233,9 @@ void lab_arguments::add_to(CLI::App& verb) {
     verb.add_option("--bs", bs, "of an I/O, and of an extent (default 4k)")->type_name("SIZE");
     verb.add_option("--iodepth", iodepth, "I/Os in flight per job (default 32)")->type_name("N");
     verb.add_option("--numjobs", numjobs, "threads, each with files of its own (default 1)")->type_name("N");
-    verb.add_option("--ios", ios, "of a job in a round (default 20000, or the length of the trace)")
+    verb.add_option("--ios", ios,
+                    "of a job in a round (default 20000, or the length of the trace over the jobs:\n"
+                    "a job with a smaller share of it begins its share anew)")
         ->type_name("N");
     verb.add_option("--runtime", runtime,
                     "in place of --ios: per strategy, all rounds together, seconds or as in 500ms")

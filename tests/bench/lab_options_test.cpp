@@ -248,8 +248,11 @@ TEST_CASE("a trace is read, is as long as its I/Os, and its file is refused with
     auto typed = typed_with(&lab_arguments::access, "trace:" + trace);
     CHECK(check(typed).workload.access.trace == std::vector<std::uint32_t>{0, 4095, 17});
     CHECK(check(typed).workload.ios == 3);
-    typed.numjobs = "2";
+    typed.numjobs = "2"; // all three are of file 0, 255 and 1
     CHECK(check(typed).workload.ios == 2);
+    typed.numjobs = "3";
+    CHECK(why_refused(typed) == "--access: the trace has no key of job 2's files, those with number % 3 = 2");
+    typed.numjobs = "2";
     typed.ios = "50";
     CHECK(check(typed).workload.ios == 50);
     scratch.write("trace", "0\n4096\n");
