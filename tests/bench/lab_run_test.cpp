@@ -248,7 +248,7 @@ TEST_CASE("the trace of the first round is what its jobs did, and can be run aga
     const auto keys = read_key_trace(lab.options.record, lab.options.image.extents());
     CHECK(keys.size() == 400);
     access_sequence second(lab.options.workload.access, {8, 4, 2, 1}, lab.options.workload.seed, 0);
-    for (std::size_t i = 200; i < keys.size(); ++i)
+    for (std::size_t i = 1; i < keys.size(); i += 2)
         CHECK(keys[i] == second.next().key);
     lab.options.record.clear();
     lab.options.workload.access.kind = access_kind::trace;
