@@ -3,6 +3,7 @@
 
 #include "bench/lab/key_trace.hpp"
 #include "bench/lab/single_key.hpp"
+#include "bench/lab/write_sample.hpp"
 #include "blkcrypto/cipher/skcipher.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 #include "fsdemo/strategies/key_setup.hpp"
@@ -268,6 +269,15 @@ TEST_CASE("a strategy that cannot read what it wrote ends the run with a word ab
         CHECK(refused.exit_code() == cli::exit_failed);
         CHECK(std::string(refused.what()).find("does not read as it was written") != std::string::npos);
     }
+}
+
+TEST_CASE("a sample of what is written takes no time, though nothing is written") {
+    small_lab lab;
+    lab.options.workload.access.read_percent = 100;
+    const round_contents contents(test_seed(), 0, lab.options.image.extent_bytes);
+    CHECK(write_sample({lab.options, contents, 0, std::uint64_t{1} << 40}, 0).empty());
+    lab.options.workload.access.read_percent = 0;
+    CHECK(!write_sample({lab.options, contents, 0, std::uint64_t{1} << 40}, 0).empty());
 }
 
 TEST_CASE("files of the lab are gone at the end, also of a run that fails, but for an image with a name") {
