@@ -74,6 +74,7 @@ json options_json(const lab_options& options) {
     described["engine_keyslots"] = options.engine.keyslots;
     described["memory_limit_bytes"] = options.strategy.memory_limit_bytes;
     described["derived_key_cache"] = options.derived_keys;
+    described["extent_infos"] = options.extent_infos;
     described["record"] = text_or_null(options.record);
     for (const auto* strategy : options.strategies)
         described["strategies"].push_back(strategy->name);

@@ -25,6 +25,8 @@ constexpr std::uint64_t extents_max = std::uint64_t{1} << 32;
 constexpr std::uint64_t master_keys_max = 1024;
 constexpr std::uint64_t ios_max = std::uint64_t{1} << 40;
 constexpr std::uint64_t usual_ios = 20'000;
+constexpr unsigned usual_extent_infos = 1024;
+constexpr std::uint64_t extent_infos_max = std::uint64_t{1} << 17;
 constexpr std::uint64_t derived_keys_max = std::uint64_t{1} << 20;
 constexpr std::string_view accesses = "uniform, sequential, zipf:T, trace:FILE";
 
@@ -175,6 +177,13 @@ fsdemo::strategy_options parse_strategy(const lab_arguments& typed, unsigned job
     return strategy;
 }
 
+// Each I/O in flight needs one.
+unsigned parse_extent_infos(const std::string& text, unsigned depth) {
+    if (text.empty())
+        return std::max(usual_extent_infos, depth);
+    return parse_unsigned("--extent-infos", text, depth, extent_infos_max);
+}
+
 // One where the key travels with each command has no number of slots to be replaced.
 engine_profile parse_engine(const lab_arguments& typed, const lab_options& options) {
     engine_profile engine = typed.engine.empty() ? default_engine(options.image.modes)
@@ -247,6 +256,10 @@ void lab_arguments::add_to(CLI::App& verb) {
         ->type_name("N");
     verb.add_option("--derived-key-cache", derived_key_cache, "derived keys that are kept (default 0)")
         ->type_name("N");
+    verb.add_option(
+            "--extent-infos", extent_infos,
+            "that a mount keeps, with what a strategy has by extent\n(default 1024, at least iodepth)")
+        ->type_name("N");
     verb.add_option("--engine", engine,
                     fmt::format("of inline-hardware: {}\n(default ufs-std, generic for modes it lacks)",
                                 fmt::join(engine_names(), ", ")))
@@ -268,6 +281,7 @@ lab_options lab_arguments::check(std::span<const fsdemo::strategy_info* const> k
     checked.workload.seed = seed.empty() ? random_seed : parse_count("--seed", seed, 0, any);
     checked.strategy = parse_strategy(*this, checked.workload.jobs);
     checked.derived_keys = parse_unsigned("--derived-key-cache", derived_key_cache, 0, derived_keys_max);
+    checked.extent_infos = parse_extent_infos(extent_infos, checked.workload.depth);
     checked.engine = parse_engine(*this, checked);
     check_engine_of_files(checked);
     check_record(*this);

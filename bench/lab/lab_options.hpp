@@ -43,8 +43,9 @@ struct lab_options {
     std::vector<const fsdemo::strategy_info*> strategies; // none twice
     fsdemo::strategy_options strategy;                    // its lanes are the jobs
     unsigned derived_keys = 0;                            // of the cache; 0: there is none
-    engine_profile engine; // of inline-hardware, with the keyslots it is to have
-    std::string record;    // where the trace of round 0 goes; empty: nowhere
+    unsigned extent_infos = 1024; // that each mount keeps, under every strategy; at least the depth
+    engine_profile engine;        // of inline-hardware, with the keyslots it is to have
+    std::string record;           // where the trace of round 0 goes; empty: nowhere
 };
 
 /// What was typed, by option.
@@ -66,7 +67,8 @@ struct lab_arguments {
     std::string pool_size = "128";
     std::string keyslots; // empty: 100 of the fallback, the engine's own number of an engine
     std::string derived_key_cache = "0";
-    std::string engine; // empty: ufs-std, or generic if that lacks a mode
+    std::string extent_infos; // empty: 1024, or iodepth if that is more
+    std::string engine;       // empty: ufs-std, or generic if that lacks a mode
     std::string memory_limit = "512m";
     std::string seed; // empty: `random_seed` of check()
     std::string record;

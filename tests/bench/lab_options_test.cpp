@@ -72,6 +72,7 @@ TEST_CASE("nothing typed is all strategies over 256 files of 16 extents, by zipf
     CHECK(options.strategy.keyslots == 100);
     CHECK(options.strategy.memory_limit_bytes == std::uint64_t{512} << 20);
     CHECK(options.derived_keys == 0);
+    CHECK(options.extent_infos == 1024);
     CHECK(options.engine.name == "ufs-std");
     CHECK(options.engine.keyslots == find_engine_profile("ufs-std")->keyslots);
     CHECK(options.record.empty());
@@ -162,6 +163,7 @@ TEST_CASE("numbers out of range are refused by the option's name") {
         {&lab_arguments::pool_size, "--pool-size", {"0", "65537"}},
         {&lab_arguments::keyslots, "--keyslots", {"0", "1025"}},
         {&lab_arguments::derived_key_cache, "--derived-key-cache", {"x", "1048577"}},
+        {&lab_arguments::extent_infos, "--extent-infos", {"31", "131073", "x"}},
         {&lab_arguments::memory_limit, "--memory-limit", {"x", "16777216t"}},
         {&lab_arguments::seed, "--seed", {"x", "18446744073709551616"}}};
     for (const auto& [option, name, texts] : refusals) {
@@ -172,6 +174,17 @@ TEST_CASE("numbers out of range are refused by the option's name") {
             CHECK(begins_with(why, std::string(name) + ": '"));
         }
     }
+}
+
+TEST_CASE(
+    "the extent infos that are kept depend on no strategy's size, and are enough for the I/Os in flight") {
+    auto typed = typed_with(&lab_arguments::pool_size, "65536");
+    typed.keyslots = "1024";
+    CHECK(check(typed).extent_infos == 1024);
+    typed.iodepth = "4096";
+    CHECK(check(typed).extent_infos == 4096);
+    CHECK(check(typed_with(&lab_arguments::extent_infos, "32")).extent_infos == 32);
+    CHECK(check(typed_with(&lab_arguments::extent_infos, "131072")).extent_infos == 131072);
 }
 
 TEST_CASE("the edges of the ranges are taken") {

@@ -141,6 +141,7 @@ TEST_CASE("the text has the workload with its seed, and every claim") {
     const std::string text = lab.text();
     CHECK(has(text, "zipf:1.2, 50 % reads, 32 in flight, 1 job, 20000 I/Os a job and"));
     CHECK(has(text, "seed 4711"));
+    CHECK(has(text, "1024 extent infos kept"));
     CHECK(has(text, "a CPU, 2 cores, Linux 6.18"));
     for (int claim = 1; claim <= 9; ++claim)
         CHECK(has(text, fmt::format("\nS{}  ", claim)));
@@ -156,6 +157,7 @@ TEST_CASE("the JSON reads back as it was written, with all that the text has") {
     CHECK(json["machine"]["cpu"] == "a CPU");
     CHECK(json["options"]["seed"] == 4711);
     CHECK(json["options"]["filename"].is_null());
+    CHECK(json["options"]["extent_infos"] == 1024);
     CHECK(json["options"]["access"]["skew"] == 0.99);
     CHECK(json["options"]["modes"][0]["mode"] == "aes-256-xts");
     CHECK(json["steps"]["derive_ns"] == 1500);
