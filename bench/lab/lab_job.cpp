@@ -136,7 +136,15 @@ void lab_job::run_load() {
 }
 
 void lab_job::check_reads() {
-    const auto wrong = load_.find_wrong();
+    const auto found = load_.find_wrong();
+    if (found.has_error()) {
+        if (found.error() == make_error(ENOMEM)) // a limit is no wrong content; the timed I/O was done
+            return;
+        throw cli::file_error(cli::exit_failed,
+                              std::string(stack_.info().name) + ", reading what was written",
+                              found.error().value());
+    }
+    const auto& wrong = *found;
     if (!wrong)
         return;
     const std::uint64_t extents = plan_.options.image.extents_per_file;

@@ -104,6 +104,39 @@ class forgetful_key final : public fsdemo::key_strategy {
     const std::unique_ptr<skcipher> tfm_ = make_skcipher(mode, 1).value();
 };
 
+// Fails with so many acquisitions behind it.
+class failing_key final : public fsdemo::key_strategy {
+  public:
+    static inline std::uint64_t left = 0;
+
+    static result<std::unique_ptr<fsdemo::key_strategy>> make(env&, const fsdemo::strategy_options&) {
+        return std::unique_ptr<fsdemo::key_strategy>(new failing_key);
+    }
+    const crypto_capabilities& capabilities() const noexcept override { return capabilities_; }
+    bool is_started(const crypto_config&) const noexcept override { return true; }
+    std::error_code start_using(env&, const crypto_config&) override { return {}; }
+    tfm_grant acquire(const key_request&, acquire_context&) noexcept override {
+        if (left == 0)
+            return {acquire_outcome::failed, {}, blk_status::ioerr};
+        --left;
+        return {acquire_outcome::ready, {tfm_.get(), 0}};
+    }
+    void release(env&, const tfm_lease&) noexcept override {}
+    std::error_code evict(env&, const key_request&) noexcept override { return {}; }
+    fsdemo::strategy_figures figures(env&) const noexcept override { return {}; }
+
+  private:
+    static std::unique_ptr<skcipher> keyed() {
+        auto tfm = make_skcipher(mode, 1).value();
+        std::array<std::byte, 64> key{};
+        key[0] = std::byte{1}; // the halves differ
+        (void)tfm->setkey(key);
+        return tfm;
+    }
+    const crypto_capabilities capabilities_ = fsdemo::software_capabilities();
+    const std::unique_ptr<skcipher> tfm_ = keyed();
+};
+
 const lab_strategy_result& find(const lab_result& result, std::string_view name) {
     const auto found =
         std::ranges::find(result.strategies, name, [](const auto& one) { return one.strategy->name; });
@@ -268,6 +301,23 @@ TEST_CASE("a strategy that cannot read what it wrote ends the run with a word ab
     } catch (const cli::program_error& refused) {
         CHECK(refused.exit_code() == cli::exit_failed);
         CHECK(std::string(refused.what()).find("does not read as it was written") != std::string::npos);
+    }
+}
+
+TEST_CASE("a strategy that fails to read what it wrote ends the run with the error") {
+    small_lab lab;
+    static constexpr fsdemo::strategy_info failing{
+        .name = "failing", .at_open = "", .in_io = "", .make = &failing_key::make};
+    lab.options.strategies = {&failing};
+    lab.options.workload.rounds = 1;
+    failing_key::left = 1 + lab.options.workload.ios; // the first byte, and the timed I/Os
+    try {
+        (void)lab.run();
+        FAIL("it went unnoticed");
+    } catch (const cli::program_error& refused) {
+        CAPTURE(refused.what());
+        CHECK(refused.exit_code() == cli::exit_failed);
+        CHECK(std::string(refused.what()).find("failing, reading what was written") != std::string::npos);
     }
 }
 
