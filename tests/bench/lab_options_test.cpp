@@ -124,6 +124,14 @@ TEST_CASE("strategies of somebody else's are offered behind the eleven, if their
     for (const char* name : {"", "a,b", "a b"})
         CHECK(why_not(name) ==
               fmt::format("strategy '{}': such a name cannot be typed in --strategies", name));
+    CHECK(why_not("single-key") == "strategy 'single-key': the name is taken"); // the control's
+    for (const char* name : {"a\tb", "a\nb", "\x1b[2J", "a\x7f", "\xc3\xb6"})
+        CHECK(why_not(name).ends_with("such a name cannot be typed in --strategies"));
+    auto loud = named("loud");
+    loud.in_io = "rings\a";
+    std::string why;
+    (void)known_strategies(std::span(&loud, 1), why);
+    CHECK(why == "strategy 'loud': what it says of itself is not printable ASCII");
 }
 
 TEST_CASE("what is accessed is said by name, skew or trace, and anything else is refused") {
