@@ -3,26 +3,16 @@
 // what is missing. Where the numbers are against the claim the sentence says so: it is made of them.
 #include "bench/lab/claims.hpp"
 
+#include "bench/lab/claim_judge.hpp"
 #include "bench/lab/lab_figures.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <numeric>
 
 namespace blkcrypto::bench {
+namespace judging {
 namespace {
-
-constexpr std::array<std::string_view, 9> says{
-    "key setup in the I/O path allocates, and may load a module",
-    "every key at open: time and pinned memory grow with the extents",
-    "a fixed pool at open leaves derive and setkey to the I/O path",
-    "a map to prepared transforms saves deriving and setting keys again",
-    "a pool per file is too much memory, a shared one is a bottleneck",
-    "a nofs scope around the allocation does not make it safe",
-    "one mode per file: what is loaded for it at open is enough",
-    "several modes: each has to be named at open",
-    "the keyslots are the map already; cached derived keys still pay"};
 
 using result_list = std::vector<const lab_strategy_result*>;
 
@@ -31,30 +21,6 @@ std::string names_of(const result_list& strategies) {
     for (const auto* strategy : strategies)
         names.push_back(strategy->strategy->name);
     return fmt::format("{}", fmt::join(names, ", "));
-}
-
-double median(const lab_strategy_result& strategy, double (*figure)(const lab_turn_result&)) {
-    return strategy.over_rounds(figure).median;
-}
-
-double sum_of(const lab_strategy_result& strategy, double (*figure)(const lab_turn_result&)) {
-    return std::accumulate(strategy.rounds.begin(), strategy.rounds.end(), 0.0,
-                           [&](double sum, const auto& turn) { return sum + figure(turn); });
-}
-
-difference difference_to(const lab_strategy_result& strategy, const lab_strategy_result& control,
-                         double (*figure)(const lab_turn_result&)) {
-    return difference_of(strategy.ratios_to(control, figure));
-}
-
-// "1.30 (1.25-1.33) times the IOPS of pool-global"
-std::string iops_against(const lab_strategy_result& strategy, const lab_strategy_result& control) {
-    const auto verdict = difference_to(strategy, control, &iops_of);
-    return fmt::format("{} times the IOPS of {}{}", spread_text(strategy.ratio_to(control, &iops_of)),
-                       control.strategy->name,
-                       verdict == difference::none      ? ", which is no difference"
-                       : verdict == difference::unknown ? ", in too few rounds to tell a difference"
-                                                        : "");
 }
 
 // Faster is not enough: where the key is hardly ever in place, something else than the map is.
@@ -86,87 +52,7 @@ bool has_prepared_transforms(const lab_strategy_result& strategy) {
            (strategy.strategy->has_pool || strategy.strategy->has_keyslots);
 }
 
-class judge {
-  public:
-    judge(const lab_options& options, const lab_result& result) : options_(options), result_(result) {}
-
-    claim_finding s1() const;
-    claim_finding s2() const;
-    claim_finding s3() const;
-    claim_finding s4() const;
-    claim_finding s5() const;
-    claim_finding s6() const;
-    claim_finding s7() const;
-    claim_finding s8() const;
-    claim_finding s9() const;
-
-  private:
-    const lab_strategy_result* find(std::string_view name) const;
-    const lab_strategy_result* measured(std::string_view name) const;
-    std::string why_missing(std::initializer_list<std::string_view> names) const;
-
-    std::string stop_text(const lab_strategy_result& strategy) const;
-    claim_finding open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const;
-    std::string shared_pools_text(const lab_strategy_result& per_file) const;
-    claim_verdict pool_verdict(const lab_strategy_result& per_file, const lab_strategy_result& global) const;
-    std::string waits_text(const lab_strategy_result& pool) const;
-    std::string quiet_text() const;
-    std::string told_nothing_text() const;
-    std::string derived_keys_text(const lab_strategy_result& slots) const;
-
-    const lab_options& options_;
-    const lab_result& result_;
-};
-
-claim_finding finding(std::size_t number, claim_verdict verdict, std::string text) {
-    if (verdict == claim_verdict::not_shown)
-        text.insert(0, "this run does not show it: ");
-    return {{}, says[number - 1], verdict, std::move(text)};
-}
-
-claim_finding shown(std::size_t number, std::string text) {
-    return finding(number, claim_verdict::shown, std::move(text));
-}
-
-claim_finding not_shown(std::size_t number, std::string_view why) {
-    return finding(number, claim_verdict::not_shown, fmt::format("{}.", why));
-}
-
-// Of a claim that is for more. No difference is not the contrary: other sizes or more rounds may show one.
-claim_verdict verdict_of(difference seen) {
-    return seen == difference::more   ? claim_verdict::shown
-           : seen == difference::less ? claim_verdict::against
-                                      : claim_verdict::not_shown;
-}
-
-const lab_strategy_result* judge::find(std::string_view name) const {
-    const auto is_it = [&](const lab_strategy_result& s) { return s.strategy->name == name; };
-    const auto found = std::ranges::find_if(result_.strategies, is_it);
-    return found == result_.strategies.end() ? nullptr : &*found;
-}
-
-// Null: not asked for, or stopped before it finished a round.
-const lab_strategy_result* judge::measured(std::string_view name) const {
-    const auto* found = find(name);
-    return found == nullptr || found->rounds.empty() ? nullptr : found;
-}
-
-// Of those, what keeps a claim from being judged; empty if all were measured.
-std::string judge::why_missing(std::initializer_list<std::string_view> names) const {
-    std::vector<std::string> reasons;
-    for (const auto name : names) {
-        const auto* strategy = find(name);
-        if (strategy == nullptr)
-            reasons.push_back(fmt::format("{} was not run (--strategies)", name));
-        else if (strategy->rounds.empty())
-            reasons.push_back(strategy->stop ? stop_text(*strategy) : fmt::format("{} has no round", name));
-    }
-    return fmt::format("{}", fmt::join(reasons, "; "));
-}
-
-std::string judge::stop_text(const lab_strategy_result& strategy) const {
-    return bench::stop_text(strategy, options_.strategy.memory_limit_bytes);
-}
+} // namespace
 
 claim_finding judge::s1() const {
     const auto* naive = measured("full-in-io");
@@ -448,10 +334,10 @@ claim_finding judge::s9() const {
                                 iops_against(slots, map), derived_keys_text(slots)));
 }
 
-} // namespace
+} // namespace judging
 
 std::vector<claim_finding> judge_claims(const lab_options& options, const lab_result& result) {
-    const judge j(options, result);
+    const judging::judge j(options, result);
     std::vector<claim_finding> findings{j.s1(), j.s2(), j.s3(), j.s4(), j.s5(),
                                         j.s6(), j.s7(), j.s8(), j.s9()};
     constexpr std::array<std::string_view, 9> names{"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9"};
