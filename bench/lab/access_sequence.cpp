@@ -64,6 +64,7 @@ access_sequence::access_sequence(const access_options& options, const key_space&
       read_numbers_(sub_seed(seed_of_job(seed, read_part, keys), round)), ranks_(own_keys_, options.skew),
       hot_keys_(own_keys_, seed_of_job(seed, hot_part, keys)), picked_trace_(trace_of_job(options, keys)),
       trace_(keys.jobs > 1 ? picked_trace_ : options.trace) {
+    assert(options.kind != access_kind::trace || !trace_.empty());
     if (options.kind == access_kind::sequential)
         position_ = key_numbers_.below(own_keys_);
 }
@@ -86,7 +87,7 @@ std::uint64_t access_sequence::next_key() noexcept {
     case access_kind::zipf:
         return key_at(hot_keys_(ranks_.next(key_numbers_) - 1));
     case access_kind::trace:
-        return trace_.empty() ? key_at(0) : trace_[next_in_order()];
+        return trace_[next_in_order()];
     case access_kind::uniform:
         break;
     }

@@ -63,14 +63,13 @@ class access_sequence {
         bool is_read;
     };
 
-    /// The options outlive it. The job has at least one file, and there are at most 2^32 keys. Throws
-    /// bad_alloc.
+    /// The options outlive it. The job has at least one file, and a trace at least one key of its files;
+    /// there are at most 2^32 keys. Throws bad_alloc.
     access_sequence(const access_options& options, const key_space& keys, std::uint64_t seed, unsigned round);
     access_sequence(access_sequence&&) = default;
     access_sequence& operator=(access_sequence&&) = delete;
 
-    /// Never ends: a trace begins anew (one without a key of this job gives its first key). Allocates
-    /// nothing.
+    /// Never ends: a trace begins anew. Allocates nothing.
     step next() noexcept;
 
     /// How many keys are the job's.

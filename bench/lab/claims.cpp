@@ -3,26 +3,16 @@
 // what is missing. Where the numbers are against the claim the sentence says so: it is made of them.
 #include "bench/lab/claims.hpp"
 
+#include "bench/lab/claim_judge.hpp"
 #include "bench/lab/lab_figures.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <numeric>
 
 namespace blkcrypto::bench {
+namespace judging {
 namespace {
-
-constexpr std::array<std::string_view, 9> says{
-    "key setup in the I/O path allocates, and may load a module",
-    "every key at open: time and pinned memory grow with the extents",
-    "a fixed pool at open leaves derive and setkey to the I/O path",
-    "a map to prepared transforms saves deriving and setting keys again",
-    "a pool per file is too much memory, a shared one is a bottleneck",
-    "a nofs scope around the allocation does not make it safe",
-    "one mode per file: what is loaded for it at open is enough",
-    "several modes: each has to be named at open",
-    "the keyslots are the map already; cached derived keys still pay"};
 
 using result_list = std::vector<const lab_strategy_result*>;
 
@@ -33,30 +23,14 @@ std::string names_of(const result_list& strategies) {
     return fmt::format("{}", fmt::join(names, ", "));
 }
 
-double median(const lab_strategy_result& strategy, double (*figure)(const lab_turn_result&)) {
-    return strategy.over_rounds(figure).median;
-}
+// Faster is not enough: where the key is hardly ever in place, something else than the map is.
+constexpr double hits_that_explain = 10; // percent
 
-difference difference_to(const lab_strategy_result& strategy, const lab_strategy_result& control,
-                         double (*figure)(const lab_turn_result&)) {
-    return difference_of(strategy.ratio_to(control, figure),
-                         std::min(strategy.rounds.size(), control.rounds.size()));
-}
-
-// "1.30 (1.25-1.33) times the IOPS of pool-global"
-std::string iops_against(const lab_strategy_result& strategy, const lab_strategy_result& control) {
-    const auto verdict = difference_to(strategy, control, &iops_of);
-    return fmt::format("{} times the IOPS of {}{}", spread_text(strategy.ratio_to(control, &iops_of)),
-                       control.strategy->name,
-                       verdict == difference::none      ? ", which is no difference"
-                       : verdict == difference::unknown ? ", in too few rounds to tell a difference"
-                                                        : "");
-}
-
-std::string_view worth_of_map(difference verdict) {
+std::string_view worth_of_map(difference verdict, bool is_by_hits) {
     switch (verdict) {
     case difference::more:
-        return " The map paid.";
+        return is_by_hits ? " The map paid."
+                          : " So few hits do not explain that: it is not the map that paid.";
     case difference::less:
         return " The map cost more than it saved.";
     case difference::none:
@@ -72,78 +46,13 @@ std::string hits_text(const lab_strategy_result& strategy) {
                        short_number(median(strategy, &hit_percent_of)));
 }
 
-// What it has of its own: a pool, keyslots, neither.
+// Transforms of its own, in a pool or keyslots: not those of an engine, which has none.
 bool has_prepared_transforms(const lab_strategy_result& strategy) {
-    return strategy.strategy->has_pool || strategy.strategy->has_keyslots;
+    return strategy.strategy->make != nullptr &&
+           (strategy.strategy->has_pool || strategy.strategy->has_keyslots);
 }
 
-class judge {
-  public:
-    judge(const lab_options& options, const lab_result& result) : options_(options), result_(result) {}
-
-    claim_finding s1() const;
-    claim_finding s2() const;
-    claim_finding s3() const;
-    claim_finding s4() const;
-    claim_finding s5() const;
-    claim_finding s6() const;
-    claim_finding s7() const;
-    claim_finding s8() const;
-    claim_finding s9() const;
-
-  private:
-    const lab_strategy_result* find(std::string_view name) const;
-    const lab_strategy_result* measured(std::string_view name) const;
-    std::string why_missing(std::initializer_list<std::string_view> names) const;
-
-    std::string stop_text(const lab_strategy_result& strategy) const;
-    std::string open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const;
-    std::string shared_pools_text(const lab_strategy_result& per_file) const;
-    std::string waits_text(const lab_strategy_result& pool) const;
-    std::string quiet_text() const;
-    std::string told_nothing_text() const;
-    std::string derived_keys_text(const lab_strategy_result& slots) const;
-
-    const lab_options& options_;
-    const lab_result& result_;
-};
-
-claim_finding shown(std::size_t number, std::string text) {
-    return {{}, says[number - 1], true, std::move(text)};
-}
-
-claim_finding not_shown(std::size_t number, std::string_view why) {
-    return {{}, says[number - 1], false, fmt::format("this run does not show it: {}.", why)};
-}
-
-const lab_strategy_result* judge::find(std::string_view name) const {
-    const auto is_it = [&](const lab_strategy_result& s) { return s.strategy->name == name; };
-    const auto found = std::ranges::find_if(result_.strategies, is_it);
-    return found == result_.strategies.end() ? nullptr : &*found;
-}
-
-// Null: not asked for, or stopped before it finished a round.
-const lab_strategy_result* judge::measured(std::string_view name) const {
-    const auto* found = find(name);
-    return found == nullptr || found->rounds.empty() ? nullptr : found;
-}
-
-// Of those, what keeps a claim from being judged; empty if all were measured.
-std::string judge::why_missing(std::initializer_list<std::string_view> names) const {
-    std::vector<std::string> reasons;
-    for (const auto name : names) {
-        const auto* strategy = find(name);
-        if (strategy == nullptr)
-            reasons.push_back(fmt::format("{} was not run (--strategies)", name));
-        else if (strategy->rounds.empty())
-            reasons.push_back(strategy->stop ? stop_text(*strategy) : fmt::format("{} has no round", name));
-    }
-    return fmt::format("{}", fmt::join(reasons, "; "));
-}
-
-std::string judge::stop_text(const lab_strategy_result& strategy) const {
-    return bench::stop_text(strategy, options_.strategy.memory_limit_bytes);
-}
+} // namespace
 
 claim_finding judge::s1() const {
     const auto* naive = measured("full-in-io");
@@ -152,13 +61,13 @@ claim_finding judge::s1() const {
     const double allocations = median(*naive, &io_allocations_of);
     const double modules = median(*naive, &modules_loaded_in_io_of);
     if (allocations == 0 && modules == 0)
-        return not_shown(1, "full-in-io allocated nothing in the I/O path; I/O to extents that have no "
-                            "transform yet would");
+        return not_shown(1, "full-in-io asked for no transform in the I/O path; I/O to extents that "
+                            "have none yet would");
     const time_attribution where = naive->attribution();
     std::string text = fmt::format(
-        "full-in-io made {} ({}) in the I/O path in a round, {} an I/O, and loaded {} there. Allocating was "
+        "full-in-io asked for {} ({}) in the I/O path in a round, {} an I/O, and loaded {} there. Allocating was "
         "{} of an I/O, {} % of its time.",
-        counted(allocations, "allocation"), bytes_text(median(*naive, &io_allocated_bytes_of)),
+        counted(allocations, "transform"), bytes_text(median(*naive, &io_allocated_bytes_of)),
         short_number(median(*naive, &io_allocations_per_io_of)), counted(modules, "module"),
         time_text(part_ns_per_io(where, io_part::allocate)),
         short_number(part_percent(where, io_part::allocate)));
@@ -170,7 +79,7 @@ claim_finding judge::s1() const {
 }
 
 // What a file costs to open, twice over: the numbers, then what they say.
-std::string judge::open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const {
+claim_finding judge::open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const {
     const double extents = options_.image.extents_per_file;
     const double open_ns = median(all, &open_ns_of);
     const double pinned = median(all, &pinned_bytes_per_file_of);
@@ -187,10 +96,13 @@ std::string judge::open_costs(const lab_strategy_result& all, const lab_strategy
         text += " The rounds are too few to tell a difference in time.";
     else if (verdict != difference::more)
         text += " All-at-open was not slower to open here.";
-    if (memory.median <= 1)
-        text += fmt::format(" It pinned no more here: {} are not more than what a pool of {} pins.",
-                            plural(options_.image.extents(), "extent"), options_.strategy.pool_size);
-    return text;
+    if (memory.median > 1)
+        return finding(2, verdict_of(verdict), text);
+    text += fmt::format(" It pinned no more here: {} for {}, prepared-map {} whatever their number (a pool "
+                        "of {} for each mode).",
+                        bytes_text(median(all, &pinned_bytes_of)), plural(options_.image.extents(), "extent"),
+                        bytes_text(median(map, &pinned_bytes_of)), options_.strategy.pool_size);
+    return finding(2, claim_verdict::against, text);
 }
 
 claim_finding judge::s2() const {
@@ -206,7 +118,7 @@ claim_finding judge::s2() const {
     const std::string missing = why_missing({"all-at-open", "prepared-map"});
     if (!missing.empty())
         return not_shown(2, missing);
-    return shown(2, open_costs(*all, *measured("prepared-map")));
+    return open_costs(*all, *measured("prepared-map"));
 }
 
 claim_finding judge::s3() const {
@@ -217,17 +129,19 @@ claim_finding judge::s3() const {
     if (where.ios == 0)
         return not_shown(3, "no I/O of pool-per-file was looked into; more I/Os would be (--ios)");
     const double allocations = median(*pool, &io_allocations_of);
-    return shown(3,
-                 fmt::format("pool-per-file made {} in the I/O path{}. Of the {} of an I/O, deriving was "
-                             "{} ({} %) and setkey {} ({} %); {} % of its uses had to set a key up.",
-                             counted(allocations, "allocation"),
-                             allocations == 0 ? "" : ", so the pool did not keep it out of there",
-                             time_text(static_cast<double>(where.whole_ns) / static_cast<double>(where.ios)),
-                             time_text(part_ns_per_io(where, io_part::derive)),
-                             short_number(part_percent(where, io_part::derive)),
-                             time_text(part_ns_per_io(where, io_part::setkey)),
-                             short_number(part_percent(where, io_part::setkey)),
-                             short_number(100 - median(*pool, &hit_percent_of))));
+    const bool sets_keys_up = median(*pool, &misses_of) != 0;
+    return finding(
+        3, sets_keys_up ? claim_verdict::shown : claim_verdict::against,
+        fmt::format("pool-per-file asked for {} in the I/O path{}. Of the {} of an I/O, deriving was "
+                    "{} ({} %) and setkey {} ({} %); {} % of its uses had to set a key up.",
+                    counted(allocations, "transform"),
+                    allocations == 0 ? "" : ", so the pool did not keep it out of there",
+                    time_text(static_cast<double>(where.whole_ns) / static_cast<double>(where.ios)),
+                    time_text(part_ns_per_io(where, io_part::derive)),
+                    short_number(part_percent(where, io_part::derive)),
+                    time_text(part_ns_per_io(where, io_part::setkey)),
+                    short_number(part_percent(where, io_part::setkey)),
+                    short_number(100 - median(*pool, &hit_percent_of))));
 }
 
 claim_finding judge::s4() const {
@@ -236,9 +150,14 @@ claim_finding judge::s4() const {
         return not_shown(4, missing);
     const auto& map = *measured("prepared-map");
     const auto& pool = *measured("pool-global");
-    return shown(4, fmt::format("{}, pool-global in {} %; it did {}.{}", hits_text(map),
-                                short_number(median(pool, &hit_percent_of)), iops_against(map, pool),
-                                worth_of_map(difference_to(map, pool, &iops_of))));
+    const auto faster = difference_to(map, pool, &iops_of);
+    const bool is_by_hits = median(map, &hit_percent_of) >= hits_that_explain;
+    const auto worth =
+        faster == difference::more && !is_by_hits ? claim_verdict::not_shown : verdict_of(faster);
+    return finding(4, worth,
+                   fmt::format("{}, pool-global in {} %; it did {}.{}", hits_text(map),
+                               short_number(median(pool, &hit_percent_of)), iops_against(map, pool),
+                               worth_of_map(faster, is_by_hits)));
 }
 
 // The memory of pools that are shared, against one that is a file's.
@@ -255,18 +174,34 @@ std::string judge::shared_pools_text(const lab_strategy_result& per_file) const 
                        plural(options_.image.files, "file"));
 }
 
+// Of all rounds together: a median would forget the waits of a few of them.
 std::string judge::waits_text(const lab_strategy_result& pool) const {
-    const double waits = median(pool, &waits_of);
-    const double ios =
-        pool.over_rounds([](const auto& turn) { return static_cast<double>(turn.ios); }).median;
-    if (waits == 0)
-        return fmt::format(" {} never waited: its {} transforms were enough for {} in flight, and a smaller "
-                           "pool (--pool-size) would be the bottleneck.",
-                           pool.strategy->name, options_.strategy.pool_size,
-                           plural(options_.workload.depth * options_.workload.jobs, "I/O"));
-    return fmt::format(" {} waited {} in {} I/Os, {} % of their time.", pool.strategy->name,
-                       counted(waits, "time"), short_number(ios),
-                       short_number(part_percent(pool.attribution(), io_part::wait)));
+    const double waits = sum_of(pool, &waits_of);
+    if (waits != 0)
+        return fmt::format(" {} waited {} in {} I/Os of all rounds, {} % of their time.", pool.strategy->name,
+                           counted(waits, "time"), short_number(sum_of(pool, &ios_of)),
+                           short_number(part_percent(pool.attribution(), io_part::wait)));
+    if (options_.workload.jobs == 1)
+        return fmt::format(" {} never waited, but one job cannot make a pool wait: it has a transform only "
+                           "while it encrypts (--numjobs 2 or more can).",
+                           pool.strategy->name);
+    return fmt::format(" {} never waited, of {} for {}.", pool.strategy->name,
+                       plural(options_.strategy.pool_size, "transform"),
+                       plural(options_.workload.jobs, "job"));
+}
+
+// Of the shared pool's bottleneck, once it is the smaller: one that is slower, or that jobs wait for.
+claim_verdict judge::pool_verdict(const lab_strategy_result& per_file,
+                                  const lab_strategy_result& global) const {
+    if (!per_file.rounds.empty() && per_file.ratio_to(global, &pinned_bytes_of).median <= 1)
+        return claim_verdict::against;
+    const auto speed = difference_to(global, per_file, &iops_of);
+    if (speed == difference::less || sum_of(global, &waits_of) != 0)
+        return claim_verdict::shown;
+    const bool could_wait = options_.workload.jobs > 1;
+    const bool is_known = speed != difference::unknown || per_file.rounds.empty();
+    return speed == difference::more || (could_wait && is_known) ? claim_verdict::against
+                                                                 : claim_verdict::not_shown;
 }
 
 claim_finding judge::s5() const {
@@ -278,9 +213,13 @@ claim_finding judge::s5() const {
         return not_shown(5, why_missing({"pool-per-file"}));
     if (global == nullptr)
         return not_shown(5, why_missing({"pool-global"}));
-    return shown(5, shared_pools_text(*per_file) + waits_text(*global) +
-                        fmt::format(" A shrinker could take {} back from it.",
-                                    bytes_text(median(*global, &reclaimable_bytes_of))));
+    const std::string speed = per_file->rounds.empty()
+                                  ? std::string()
+                                  : fmt::format(" pool-global did {}.", iops_against(*global, *per_file));
+    return finding(5, pool_verdict(*per_file, *global),
+                   shared_pools_text(*per_file) + speed + waits_text(*global) +
+                       fmt::format(" A shrinker could take {} back from it.",
+                                   bytes_text(median(*global, &reclaimable_bytes_of))));
 }
 
 claim_finding judge::s6() const {
@@ -289,13 +228,14 @@ claim_finding judge::s6() const {
         return not_shown(6, missing);
     const auto& nofs = *measured("nofs-in-io");
     const auto& naive = *measured("full-in-io");
-    return shown(6, fmt::format("nofs-in-io did {}, and made {} in the I/O path where full-in-io made {}: "
-                                "the scope changes the context of what is done, not what is done. Who "
-                                "holds the lock that it waits for is no matter of time: a context checker "
-                                "would show that.",
-                                iops_against(nofs, naive),
-                                counted(median(nofs, &io_allocations_of), "allocation"),
-                                short_number(median(naive, &io_allocations_of))));
+    return finding(
+        6, claim_verdict::not_shown,
+        fmt::format("nofs-in-io did {}, and asked for {} in the I/O path where full-in-io asked for {}: "
+                    "the scope changes the context of what is done, not what is done. Who "
+                    "holds the lock that it waits for is no matter of time: only a context "
+                    "checker could show that.",
+                    iops_against(nofs, naive), counted(median(nofs, &io_allocations_of), "transform"),
+                    short_number(median(naive, &io_allocations_of))));
 }
 
 // Which of the strategies that set up at open did anything of it in the I/O path. Empty: there is none.
@@ -312,12 +252,12 @@ std::string judge::quiet_text() const {
         if (allocations == 0 && in_io == 0)
             quiet.push_back(&strategy);
         else
-            others.push_back(fmt::format("{} made {} and loaded {} there", strategy.strategy->name,
-                                         counted(allocations, "allocation"), counted(in_io, "module")));
+            others.push_back(fmt::format("{} asked for {} and loaded {} there", strategy.strategy->name,
+                                         counted(allocations, "transform"), counted(in_io, "module")));
     }
     std::string text;
     if (!quiet.empty())
-        text = fmt::format("{} allocated nothing and loaded no module in the I/O path (at open: {}).",
+        text = fmt::format("{} asked for no transform and loaded no module in the I/O path (at open: {}).",
                            names_of(quiet), counted(modules, "module"));
     for (const auto& other : others)
         text += fmt::format("{}But {}.", text.empty() ? "" : " ", other);
@@ -339,9 +279,10 @@ std::string judge::told_nothing_text() const {
     const auto* naive = measured("full-in-io");
     if (naive == nullptr)
         return {};
-    return fmt::format(" full-in-io, which is told nothing at open, loaded {} and made {} in the I/O path.",
-                       counted(median(*naive, &modules_loaded_in_io_of), "module"),
-                       counted(median(*naive, &io_allocations_of), "allocation"));
+    return fmt::format(
+        " full-in-io, which is told nothing at open, loaded {} and asked for {} in the I/O path.",
+        counted(median(*naive, &modules_loaded_in_io_of), "module"),
+        counted(median(*naive, &io_allocations_of), "transform"));
 }
 
 claim_finding judge::s8() const {
@@ -393,10 +334,10 @@ claim_finding judge::s9() const {
                                 iops_against(slots, map), derived_keys_text(slots)));
 }
 
-} // namespace
+} // namespace judging
 
 std::vector<claim_finding> judge_claims(const lab_options& options, const lab_result& result) {
-    const judge j(options, result);
+    const judging::judge j(options, result);
     std::vector<claim_finding> findings{j.s1(), j.s2(), j.s3(), j.s4(), j.s5(),
                                         j.s6(), j.s7(), j.s8(), j.s9()};
     constexpr std::array<std::string_view, 9> names{"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9"};

@@ -73,15 +73,15 @@ std::error_code job_load::read_one(open_file& file, std::uint64_t offset_bytes) 
     return io.status;
 }
 
-std::optional<std::uint64_t> job_load::find_wrong() {
+result<std::optional<std::uint64_t>> job_load::find_wrong() {
     const bytes_view read = slots_.front().read_into;
     for (const std::uint64_t key : write_sample(plan_, job_)) {
-        if (read_one(file_of(key), offset_of(key)))
-            return std::nullopt;
+        if (const std::error_code error = read_one(file_of(key), offset_of(key)))
+            return error;
         if (!std::ranges::equal(read, plan_.contents.of(key)))
-            return key;
+            return std::optional(key);
     }
-    return std::nullopt;
+    return std::optional<std::uint64_t>();
 }
 
 void job_load::run(std::span<const file_handle> files) {

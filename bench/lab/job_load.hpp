@@ -32,8 +32,8 @@ class job_load final : public fsdemo::file_io_end {
     std::error_code read_one(fsdemo::open_file& file, std::uint64_t offset_bytes = 0);
     void run(std::span<const fsdemo::file_handle> files);
     /// After run(): reads some of what it wrote. The key id of one that is something else; nothing: there is
-    /// none, or no way to read it.
-    std::optional<std::uint64_t> find_wrong();
+    /// none. The error of one that cannot be read.
+    result<std::optional<std::uint64_t>> find_wrong();
 
     struct figures {
         std::uint64_t start_ns = 0;

@@ -12,7 +12,8 @@ namespace blkcrypto::bench {
 using strategy_list = std::vector<const fsdemo::strategy_info*>;
 
 /// The eleven and behind them `own`, which outlives the list. `why` is empty, or says which of them cannot be
-/// among the others: its name is taken, or cannot be typed in a list.
+/// among the others: its name is taken - the control has
+/// one, too - or cannot be typed in a list, or its texts are not printable.
 strategy_list known_strategies(std::span<const fsdemo::strategy_info> own, std::string& why);
 
 } // namespace blkcrypto::bench

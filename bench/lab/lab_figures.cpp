@@ -42,6 +42,15 @@ std::string in_unit(double value, double step, const std::array<std::string_view
     return fmt::format("{} {}", short_number(value), units[unit]);
 }
 
+// That of so many coins at most `fewer` fall on one side, whichever. By logarithms: 2^-10000 is no double.
+double chance_of_signs(double fewer, double all) {
+    double sum = 0;
+    for (double i = 0; i <= fewer; ++i)
+        sum += std::exp(std::lgamma(all + 1) - std::lgamma(i + 1) - std::lgamma(all - i + 1) -
+                        all * std::log(2.0));
+    return std::min(1.0, 2 * sum);
+}
+
 int digits_of(double value) {
     return value >= 100 || value == 0 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;
 }
@@ -50,6 +59,9 @@ int digits_of(double value) {
 
 double iops_of(const lab_turn_result& turn) {
     return quotient(real(turn.ios) * ns_per_s, real(turn.elapsed_ns));
+}
+double ios_of(const lab_turn_result& turn) {
+    return real(turn.ios);
 }
 double bytes_per_s_of(const lab_turn_result& turn) {
     return quotient(real(turn.bytes) * ns_per_s, real(turn.elapsed_ns));
@@ -147,15 +159,18 @@ double part_percent(const time_attribution& attribution, io_part part) {
                     real(attribution.whole_ns));
 }
 
-difference difference_of(const spread& ratio, std::size_t rounds) {
-    constexpr std::size_t rounds_min = 3;
+difference difference_of(const std::vector<double>& ratios) {
     constexpr double near = 0.02;
-    if (rounds < rounds_min)
+    constexpr double noise_max = 0.05;
+    if (ratios.size() < difference_rounds_min)
         return difference::unknown;
-    const bool is_around_1 = ratio.p25 <= 1 && ratio.p75 >= 1;
-    if (is_around_1 || std::abs(ratio.median - 1) < near)
+    const auto less = std::ranges::count_if(ratios, [](double ratio) { return ratio < 1; });
+    const auto more = std::ranges::count_if(ratios, [](double ratio) { return ratio > 1; });
+    const double by_noise = chance_of_signs(static_cast<double>(std::min(less, more)),
+                                            static_cast<double>(less + more)); // ties have no sign
+    if (by_noise >= noise_max || std::abs(spread_of(ratios).median - 1) < near)
         return difference::none;
-    return ratio.median < 1 ? difference::less : difference::more;
+    return less > more ? difference::less : difference::more;
 }
 
 std::string short_number(double value) {

@@ -8,6 +8,7 @@
 namespace blkcrypto::bench {
 
 double iops_of(const lab_turn_result& turn);
+double ios_of(const lab_turn_result& turn);
 double bytes_per_s_of(const lab_turn_result& turn);
 double open_ns_of(const lab_turn_result& turn); // of a file
 double open_max_ns_of(const lab_turn_result& turn);
@@ -42,10 +43,14 @@ bool has_tfm_use(const lab_strategy_result& strategy);
 double part_ns_per_io(const time_attribution& attribution, io_part part);
 double part_percent(const time_attribution& attribution, io_part part);
 
-/// Of a ratio to a control: none if the quartiles of the rounds are around 1, or it is next to 1. Less than
-/// three rounds tell no difference, whatever it is.
+/// Less than so many rounds tell no difference, whatever it is: noise puts five on one side of 1 once in 16
+/// runs.
+inline constexpr std::size_t difference_rounds_min = 6;
+
+/// Of the rounds' ratios to a control, by a sign test: a difference only if noise alone would put so many of
+/// them on one side of 1 in less than one run of 20, and only if the median is not next to 1.
 enum class difference : std::uint8_t { unknown, less, none, more };
-difference difference_of(const spread& ratio, std::size_t rounds);
+difference difference_of(const std::vector<double>& ratios);
 
 /// Three digits or so.
 std::string short_number(double value);

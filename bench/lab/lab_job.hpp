@@ -27,7 +27,8 @@ class lab_job {
     void look_at_extents();
     /// program_error as above.
     void run_load();
-    /// Nothing of the image says that a strategy reads what it wrote. program_error: it does not.
+    /// Nothing of the image says that a strategy reads what it wrote. program_error: it does not, or fails
+    /// for another reason than a lack of memory.
     void check_reads();
     void close_files() noexcept { files_.clear(); }
 

@@ -74,6 +74,7 @@ json options_json(const lab_options& options) {
     described["engine_keyslots"] = options.engine.keyslots;
     described["memory_limit_bytes"] = options.strategy.memory_limit_bytes;
     described["derived_key_cache"] = options.derived_keys;
+    described["extent_infos"] = options.extent_infos;
     described["record"] = text_or_null(options.record);
     for (const auto* strategy : options.strategies)
         described["strategies"].push_back(strategy->name);
@@ -183,7 +184,11 @@ json strategy_json(const lab_strategy_result& of, const lab_strategy_result& con
 }
 
 json claim_json(const claim_finding& claim) {
-    return {{"claim", claim.claim}, {"says", claim.says}, {"shown", claim.is_shown}, {"shows", claim.shows}};
+    return {{"claim", claim.claim},
+            {"says", claim.says},
+            {"shown", claim.is_shown()},
+            {"verdict", claim_verdict_names[static_cast<std::size_t>(claim.verdict)]},
+            {"shows", claim.shows}};
 }
 
 } // namespace

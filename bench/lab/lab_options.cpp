@@ -25,6 +25,8 @@ constexpr std::uint64_t extents_max = std::uint64_t{1} << 32;
 constexpr std::uint64_t master_keys_max = 1024;
 constexpr std::uint64_t ios_max = std::uint64_t{1} << 40;
 constexpr std::uint64_t usual_ios = 20'000;
+constexpr unsigned usual_extent_infos = 1024;
+constexpr std::uint64_t extent_infos_max = std::uint64_t{1} << 17;
 constexpr std::uint64_t derived_keys_max = std::uint64_t{1} << 20;
 constexpr std::string_view accesses = "uniform, sequential, zipf:T, trace:FILE";
 
@@ -115,6 +117,20 @@ access_options parse_access(const lab_arguments& typed, std::uint64_t extents) {
     return access;
 }
 
+// A job without a key would have nothing to do.
+void check_trace(const lab_workload_options& workload, std::uint64_t extents_per_file) {
+    if (workload.access.kind != access_kind::trace)
+        return;
+    std::vector<bool> has_key(workload.jobs);
+    for (const std::uint32_t key : workload.access.trace)
+        has_key[key / extents_per_file % workload.jobs] = true;
+    const auto without = std::ranges::find(has_key, false);
+    if (without != has_key.end())
+        throw unusable("--access",
+                       fmt::format("the trace has no key of job {}'s files, those with number % {} = {}",
+                                   without - has_key.begin(), workload.jobs, without - has_key.begin()));
+}
+
 // As many as were typed, or as many as make a trace end once.
 std::uint64_t parse_ios(const std::string& text, const lab_workload_options& workload) {
     if (!text.empty())
@@ -146,6 +162,7 @@ lab_workload_options parse_workload(const lab_arguments& typed, const lab_image_
     check_buffers("--numjobs x --iodepth x --bs", std::uint64_t{workload.jobs} * workload.depth,
                   image.extent_bytes);
     workload.access = parse_access(typed, image.extents());
+    check_trace(workload, image.extents_per_file);
     parse_length(typed, workload);
     return workload;
 }
@@ -158,6 +175,13 @@ fsdemo::strategy_options parse_strategy(const lab_arguments& typed, unsigned job
     strategy.memory_limit_bytes = cli::parse_size("--memory-limit", typed.memory_limit);
     strategy.lanes = jobs;
     return strategy;
+}
+
+// Each I/O in flight needs one.
+unsigned parse_extent_infos(const std::string& text, unsigned depth) {
+    if (text.empty())
+        return std::max(usual_extent_infos, depth);
+    return parse_unsigned("--extent-infos", text, depth, extent_infos_max);
 }
 
 // One where the key travels with each command has no number of slots to be replaced.
@@ -218,17 +242,23 @@ void lab_arguments::add_to(CLI::App& verb) {
     verb.add_option("--bs", bs, "of an I/O, and of an extent (default 4k)")->type_name("SIZE");
     verb.add_option("--iodepth", iodepth, "I/Os in flight per job (default 32)")->type_name("N");
     verb.add_option("--numjobs", numjobs, "threads, each with files of its own (default 1)")->type_name("N");
-    verb.add_option("--ios", ios, "of a job in a round (default 20000, or the length of the trace)")
+    verb.add_option("--ios", ios,
+                    "of a job in a round (default 20000, or the length of the trace over the jobs:\n"
+                    "a job with a smaller share of it begins its share anew)")
         ->type_name("N");
     verb.add_option("--runtime", runtime,
                     "in place of --ios: per strategy, all rounds together, seconds or as in 500ms")
         ->type_name("TIME");
-    verb.add_option("--rounds", rounds, "in each every strategy has its turn (default 5)")->type_name("N");
+    verb.add_option("--rounds", rounds, "in each every strategy has its turn (default 7)")->type_name("N");
     verb.add_option("--pool-size", pool_size, "transforms of a pool (default 128)")->type_name("N");
     verb.add_option("--keyslots", keyslots,
                     "of fallback-keyslots and the engine (default 100, and the engine's own)")
         ->type_name("N");
     verb.add_option("--derived-key-cache", derived_key_cache, "derived keys that are kept (default 0)")
+        ->type_name("N");
+    verb.add_option(
+            "--extent-infos", extent_infos,
+            "that a mount keeps, with what a strategy has by extent\n(default 1024, at least iodepth)")
         ->type_name("N");
     verb.add_option("--engine", engine,
                     fmt::format("of inline-hardware: {}\n(default ufs-std, generic for modes it lacks)",
@@ -251,6 +281,7 @@ lab_options lab_arguments::check(std::span<const fsdemo::strategy_info* const> k
     checked.workload.seed = seed.empty() ? random_seed : parse_count("--seed", seed, 0, any);
     checked.strategy = parse_strategy(*this, checked.workload.jobs);
     checked.derived_keys = parse_unsigned("--derived-key-cache", derived_key_cache, 0, derived_keys_max);
+    checked.extent_infos = parse_extent_infos(extent_infos, checked.workload.depth);
     checked.engine = parse_engine(*this, checked);
     check_engine_of_files(checked);
     check_record(*this);

@@ -33,7 +33,7 @@ struct lab_workload_options {
     unsigned jobs = 1;       // threads, each with its own mount of the image and its own files (file % jobs)
     std::uint64_t ios = 0;   // of each job in each round; 0: as many as take about `runtime_ms`
     unsigned runtime_ms = 0; // of each strategy in each round
-    unsigned rounds = 5;
+    unsigned rounds = 7;     // less than 6 tell no difference
     std::uint64_t seed = 0;
 };
 
@@ -43,8 +43,9 @@ struct lab_options {
     std::vector<const fsdemo::strategy_info*> strategies; // none twice
     fsdemo::strategy_options strategy;                    // its lanes are the jobs
     unsigned derived_keys = 0;                            // of the cache; 0: there is none
-    engine_profile engine; // of inline-hardware, with the keyslots it is to have
-    std::string record;    // where the trace of round 0 goes; empty: nowhere
+    unsigned extent_infos = 1024; // that each mount keeps, under every strategy; at least the depth
+    engine_profile engine;        // of inline-hardware, with the keyslots it is to have
+    std::string record;           // where the trace of round 0 goes; empty: nowhere
 };
 
 /// What was typed, by option.
@@ -62,11 +63,12 @@ struct lab_arguments {
     std::string numjobs = "1";
     std::string ios;     // empty: 20000, or the length of the trace; not beside runtime
     std::string runtime; // seconds of each strategy, all rounds together
-    std::string rounds = "5";
+    std::string rounds = "7";
     std::string pool_size = "128";
     std::string keyslots; // empty: 100 of the fallback, the engine's own number of an engine
     std::string derived_key_cache = "0";
-    std::string engine; // empty: ufs-std, or generic if that lacks a mode
+    std::string extent_infos; // empty: 1024, or iodepth if that is more
+    std::string engine;       // empty: ufs-std, or generic if that lacks a mode
     std::string memory_limit = "512m";
     std::string seed; // empty: `random_seed` of check()
     std::string record;

@@ -31,14 +31,19 @@ spread lab_strategy_result::over_rounds(double (*figure)(const lab_turn_result&)
     return spread_or_none(std::move(values));
 }
 
-spread lab_strategy_result::ratio_to(const lab_strategy_result& control,
-                                     double (*figure)(const lab_turn_result&)) const {
+std::vector<double> lab_strategy_result::ratios_to(const lab_strategy_result& control,
+                                                   double (*figure)(const lab_turn_result&)) const {
     std::vector<double> values;
     for (std::size_t round = 0; round < std::min(rounds.size(), control.rounds.size()); ++round) {
         const double base = figure(control.rounds[round]);
         values.push_back(base == 0 ? 0 : figure(rounds[round]) / base);
     }
-    return spread_or_none(std::move(values));
+    return values;
+}
+
+spread lab_strategy_result::ratio_to(const lab_strategy_result& control,
+                                     double (*figure)(const lab_turn_result&)) const {
+    return spread_or_none(ratios_to(control, figure));
 }
 
 latency_histogram lab_strategy_result::latencies() const {

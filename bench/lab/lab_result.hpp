@@ -53,7 +53,7 @@ struct lab_turn_result {
     keyslot_counters tfm_use; // hits, misses, steals (evictions), waits
     fsdemo::cache_counters extent_infos;
     fsdemo::cache_counters derived_keys;
-    fsdemo::strategy_figures figures; // at the end of the timed phase
+    fsdemo::strategy_figures figures; // at the end of the timed phase; io_* of that phase alone
     std::uint64_t modules_loaded = 0; // from the image
     std::uint64_t modules_loaded_in_io = 0;
     std::string image_hash; // SHA-256 of the whole image afterwards, hex
@@ -78,6 +78,8 @@ struct lab_strategy_result {
     /// Nothing but 0 if there is no round; so is a ratio of no round, and one to 0.
     spread over_rounds(double (*figure)(const lab_turn_result&)) const;
     /// In the same round; of rounds that both have.
+    std::vector<double> ratios_to(const lab_strategy_result& control,
+                                  double (*figure)(const lab_turn_result&)) const;
     spread ratio_to(const lab_strategy_result& control, double (*figure)(const lab_turn_result&)) const;
     latency_histogram latencies() const; // of all rounds together
     time_attribution attribution() const;

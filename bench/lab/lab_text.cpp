@@ -92,9 +92,10 @@ std::string sizes_text(const lab_options& options) {
     const auto& strategy = options.strategy;
     const std::string slots =
         options.engine.keyslots == 0 ? "no keyslots" : plural(options.engine.keyslots, "keyslot");
-    return fmt::format("a pool {}, fallback {}, engine {} {}, {}, memory limit {}",
+    return fmt::format("a pool {}, fallback {}, engine {} {}, {}, {} kept, memory limit {}",
                        plural(strategy.pool_size, "transform"), plural(strategy.keyslots, "keyslot"),
                        options.engine.name, slots, plural(options.derived_keys, "cached derived key"),
+                       plural(options.extent_infos, "extent info"),
                        strategy.memory_limit_bytes == 0
                            ? "none"
                            : bytes_text(static_cast<double>(strategy.memory_limit_bytes)));

@@ -15,13 +15,15 @@ void record_trace(const lab_options& options, std::uint64_t ios) {
     const std::uint64_t recorded = std::min<std::uint64_t>(ios, trace_entries_max / jobs);
     std::vector<std::uint32_t> keys;
     keys.reserve(recorded * jobs);
-    for (unsigned job = 0; job < jobs; ++job) {
-        access_sequence sequence(options.workload.access,
-                                 {options.image.files, options.image.extents_per_file, jobs, job},
-                                 options.workload.seed, 0);
-        for (std::uint64_t i = 0; i < recorded; ++i)
+    std::vector<access_sequence> sequences;
+    sequences.reserve(jobs);
+    for (unsigned job = 0; job < jobs; ++job)
+        sequences.emplace_back(options.workload.access,
+                               key_space{options.image.files, options.image.extents_per_file, jobs, job},
+                               options.workload.seed, 0);
+    for (std::uint64_t i = 0; i < recorded; ++i)
+        for (access_sequence& sequence : sequences)
             keys.push_back(static_cast<std::uint32_t>(sequence.next().key));
-    }
     write_key_trace(options.record, keys,
                     fmt::format("{} files of {} extents, {} of {} I/Os of each of {} jobs, seed {}",
                                 options.image.files, options.image.extents_per_file, recorded, ios, jobs,

@@ -12,6 +12,7 @@ namespace blkcrypto::bench {
 namespace {
 
 constexpr unsigned sample_max = 64;
+constexpr std::uint64_t steps_max = 16 * sample_max; // few writes, or few keys, make a small sample
 
 } // namespace
 
@@ -20,7 +21,8 @@ std::vector<std::uint64_t> write_sample(const round_plan& plan, unsigned job) {
     const key_space keys{options.image.files, options.image.extents_per_file, options.workload.jobs, job};
     access_sequence steps(options.workload.access, keys, options.workload.seed, plan.round);
     std::vector<std::uint64_t> sample;
-    for (std::uint64_t i = 0; i < plan.ios && sample.size() < sample_max; ++i) {
+    const std::uint64_t steps_looked_at = std::min(plan.ios, steps_max);
+    for (std::uint64_t i = 0; i < steps_looked_at && sample.size() < sample_max; ++i) {
         const auto step = steps.next();
         if (!step.is_read && std::ranges::find(sample, step.key) == sample.end())
             sample.push_back(step.key);

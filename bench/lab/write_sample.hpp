@@ -11,7 +11,8 @@
 
 namespace blkcrypto::bench {
 
-/// The key ids of the first extents that a job writes in a round, none twice.
+/// The key ids of the first extents that a job writes in a round, none twice. Of its first thousand steps, so
+/// that it takes no time where nothing is written.
 std::vector<std::uint64_t> write_sample(const round_plan& plan, unsigned job);
 
 /// Overwrites the first bytes of the extents of all jobs' samples, in the image's file at `path`.

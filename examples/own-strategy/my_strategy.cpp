@@ -67,7 +67,7 @@ class clock_pool {
         // Whatever came of it. If the asker has parked, a transform may have come back before its waiter was
         // in line: this is the second try. If the asker was woken, and found its own key or failed, the
         // transform it was woken for is still idle, and the wake is the next waiter's.
-        wake_if_idle(asker.environment);
+        waiting_.pass_on_wake(asker.environment, [&] { return is_one_idle(asker.environment); });
         return grant;
     }
 
@@ -167,16 +167,9 @@ class clock_pool {
         waiting_.wake_one(e); // after it is back, so that whoever added a waiter meanwhile is seen or sees it
     }
 
-    void wake_if_idle(env& e) noexcept {
-        if (waiting_.empty(e))
-            return;
-        bool is_one_idle = false;
-        {
-            const env_lock lock(e, lock_);
-            is_one_idle = idle_ != 0;
-        }
-        if (is_one_idle)
-            waiting_.wake_one(e);
+    bool is_one_idle(env& e) noexcept {
+        const env_lock lock(e, lock_);
+        return idle_ != 0;
     }
 
     /// The extent knows where its key was last; whether it is there still, the place knows.

@@ -242,7 +242,6 @@ TEST_CASE("a trace is taken in its order by the job it belongs to, again from it
         CHECK(keys_of(options, {11, 7, 1, 0}, 1, round, 9) == keys{5, 0, 76, 11, 5, 33, 2, 5, 0});
         CHECK(keys_of(options, {11, 7, 2, 0}, 1, round, 7) == keys{5, 0, 76, 5, 33, 2, 5});
         CHECK(keys_of(options, {11, 7, 2, 1}, 1, round, 3) == keys{11, 11, 11});
-        CHECK(keys_of(options, {11, 7, 11, 3}, 1, round, 3) == keys{21, 21, 21}); // nothing for that job
     }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "bench/lab/lab_figures.hpp"
 #include "tests/bench/made_up_lab.hpp"
 #include "tests/support/test_cipher.hpp"
 
@@ -17,14 +18,13 @@ bool says(const claim_finding& finding, std::string_view part) {
 
 void check_missing(const claim_finding& finding, std::string_view why) {
     CAPTURE(finding.shows);
-    CHECK(!finding.is_shown);
+    CHECK(finding.verdict == claim_verdict::not_shown);
     CHECK(finding.shows == fmt::format("this run does not show it: {}.", why));
 }
 
 #define CHECK_SAYS(finding, part)                                                                            \
     do {                                                                                                     \
         CAPTURE((finding).shows);                                                                            \
-        CHECK((finding).is_shown);                                                                           \
         CHECK(says(finding, part));                                                                          \
     } while (false)
 
@@ -40,15 +40,16 @@ TEST_CASE("there is a finding for each of S1 to S9, a sentence with its end") {
             CHECK(claims[i].claim == fmt::format("S{}", i + 1));
             CHECK(!claims[i].says.empty());
             CHECK(claims[i].shows.size() > 40);
-            CHECK(claims[i].is_shown != claims[i].shows.starts_with("this run does not show it: "));
+            CHECK((claims[i].verdict == claim_verdict::not_shown) ==
+                  claims[i].shows.starts_with("this run does not show it: "));
         }
     }
 }
 
 TEST_CASE("S1 counts what full-in-io allocates in the I/O path, and has nothing to show if that is nothing") {
     made_up_lab lab("full-in-io,fallback-keyslots");
-    check_missing(lab.claim(1), "full-in-io allocated nothing in the I/O path; I/O to extents that have no "
-                                "transform yet would");
+    check_missing(lab.claim(1), "full-in-io asked for no transform in the I/O path; I/O to extents that "
+                                "have none yet would");
     lab.change("full-in-io", [](lab_turn_result& turn) {
         turn.figures.io_allocations = 5000;
         turn.figures.io_allocated_bytes = 3 << 20;
@@ -57,8 +58,9 @@ TEST_CASE("S1 counts what full-in-io allocates in the I/O path, and has nothing 
         turn.attribution.part_ns[static_cast<std::size_t>(io_part::allocate)] = 100 * 700;
     });
     const auto finding = lab.claim(1);
-    CHECK_SAYS(finding, "full-in-io made 5000 allocations (3 MiB) in the I/O path in a round, 0.250 an I/O, "
-                        "and loaded 1 module there.");
+    CHECK_SAYS(finding,
+               "full-in-io asked for 5000 transforms (3 MiB) in the I/O path in a round, 0.250 an I/O, "
+               "and loaded 1 module there.");
     CHECK_SAYS(finding, "Allocating was 700 ns of an I/O, 7 % of its time.");
     CHECK_SAYS(finding, "First byte after 90 us, with fallback-keyslots after 60 us.");
     CHECK_SAYS(finding, "the deadlock itself is no matter of time");
@@ -87,7 +89,8 @@ TEST_CASE("S2 sets the open of all-at-open against prepared-map's, and says so w
     });
     const auto cheap = lab.claim(2);
     CHECK_SAYS(cheap, "All-at-open was not slower to open here.");
-    CHECK_SAYS(cheap, "It pinned no more here: 4096 extents are not more than what a pool of 128 pins.");
+    CHECK_SAYS(cheap, "It pinned no more here: 1 KiB for 4096 extents, prepared-map 128 KiB whatever their "
+                      "number (a pool of 128 for each mode).");
 }
 
 TEST_CASE("S2 is shown by a stop at the memory limit, and not by a stop for another reason") {
@@ -106,10 +109,12 @@ TEST_CASE("S2 is shown by a stop at the memory limit, and not by a stop for anot
 TEST_CASE("S3 tells what deriving and setting a key cost, and allocations that the pool did not prevent") {
     made_up_lab lab("pool-per-file");
     const auto finding = lab.claim(3);
-    CHECK_SAYS(finding, "pool-per-file made 0 allocations in the I/O path. Of the 10 us of an I/O, deriving "
-                        "was 1.50 us (15 %) and setkey 500 ns (5 %); 25 % of its uses had to set a key up.");
+    CHECK_SAYS(finding,
+               "pool-per-file asked for 0 transforms in the I/O path. Of the 10 us of an I/O, deriving "
+               "was 1.50 us (15 %) and setkey 500 ns (5 %); 25 % of its uses had to set a key up.");
     lab.change("pool-per-file", [](lab_turn_result& turn) { turn.figures.io_allocations = 1; });
-    CHECK_SAYS(lab.claim(3), "made 1 allocation in the I/O path, so the pool did not keep it out of there");
+    CHECK_SAYS(lab.claim(3),
+               "asked for 1 transform in the I/O path, so the pool did not keep it out of there");
     lab.change("pool-per-file", [](lab_turn_result& turn) { turn.attribution = {}; });
     check_missing(lab.claim(3), "no I/O of pool-per-file was looked into; more I/Os would be (--ios)");
     check_missing(made_up_lab("pool-global").claim(3), "pool-per-file was not run (--strategies)");
@@ -129,70 +134,105 @@ TEST_CASE("S4 says which of map and pool did more, or that the rounds tell no di
     check_missing(made_up_lab("prepared-map").claim(4), "pool-global was not run (--strategies)");
 }
 
-TEST_CASE("a difference within the spread of the rounds, or of too few of them, is none") {
+TEST_CASE("S4 does not give the map what its hits cannot explain") {
     made_up_lab lab("prepared-map,pool-global");
-    double factor = 0.9;
-    for (auto& turn : lab.of("prepared-map").rounds) { // 0.9, 1.1 and 1.3 times pool-global's
-        turn.elapsed_ns = static_cast<std::uint64_t>(static_cast<double>(turn.elapsed_ns) / factor);
-        factor += 0.2;
-    }
-    CHECK_SAYS(lab.claim(4), "1.10 (1.00-1.20) times the IOPS of pool-global.");
-    lab.of("prepared-map").rounds[0].elapsed_ns += 10'000'000;
-    CHECK_SAYS(lab.claim(4), "which is no difference");
-    made_up_lab short_lab("prepared-map,pool-global,all-at-open");
-    short_lab.make_faster("prepared-map", 5);
-    CHECK_SAYS(short_lab.claim(4), "The map paid.");
-    short_lab.of("prepared-map").rounds.resize(2);
-    CHECK_SAYS(short_lab.claim(4), "times the IOPS of pool-global, in too few rounds to tell a difference.");
-    CHECK(!says(short_lab.claim(4), "The map"));
-    CHECK_SAYS(short_lab.claim(2), "The rounds are too few to tell a difference in time.");
+    lab.make_faster("prepared-map", 1.3);
+    lab.change("prepared-map", [](lab_turn_result& turn) { turn.tfm_use = {.hits = 99, .misses = 901}; });
+    CHECK_SAYS(lab.claim(4), "it is not the map that paid.");
+    lab.change("prepared-map", [](lab_turn_result& turn) { turn.tfm_use = {.hits = 100, .misses = 900}; });
+    CHECK_SAYS(lab.claim(4), "The map paid.");
 }
 
-TEST_CASE("S5 has the memory of the pools, and the waits of the shared one or that there were none") {
-    made_up_lab lab("pool-per-file,pool-global,pool-per-master-key");
+TEST_CASE("a difference is one that noise makes in less than one run of 20") {
+    const auto of = [](std::size_t less, std::size_t more, std::size_t same = 0) {
+        std::vector<double> ratios(less, 0.9);
+        ratios.insert(ratios.end(), more, 1.1);
+        ratios.insert(ratios.end(), same, 1.0);
+        return difference_of(ratios);
+    };
+    for (std::size_t rounds = 0; rounds < difference_rounds_min; ++rounds)
+        CHECK(of(0, rounds) == difference::unknown);
+    CHECK(of(0, 6) == difference::more);
+    CHECK(of(7, 0) == difference::less);
+    CHECK(of(1, 6) == difference::none); // p = 0.125
+    CHECK(of(8, 1) == difference::less); // p = 0.039
+    CHECK(of(2, 9) == difference::none); // p = 0.065
+    CHECK(of(2, 10) == difference::more);
+    CHECK(of(0, 5, 1) == difference::none); // five that say anything
+    CHECK(of(5000, 5000) == difference::none);
+    CHECK(of(4800, 5200) == difference::more);
+    CHECK(difference_of(std::vector<double>(9, 1.01)) == difference::none); // next to 1
+}
+
+TEST_CASE("a difference of too few rounds, or with rounds on either side, is none") {
+    made_up_lab lab("prepared-map,pool-global,all-at-open");
+    lab.make_faster("prepared-map", 5);
+    CHECK_SAYS(lab.claim(4), "The map paid.");
+    auto& rounds = lab.of("prepared-map").rounds;
+    rounds[0].elapsed_ns *= 10; // half of pool-global's
+    CHECK_SAYS(lab.claim(4), "which is no difference");
+    rounds[0].elapsed_ns /= 10;
+    rounds.resize(5);
+    CHECK_SAYS(lab.claim(4), "times the IOPS of pool-global, in too few rounds to tell a difference.");
+    CHECK(!says(lab.claim(4), "The map"));
+    CHECK_SAYS(lab.claim(2), "The rounds are too few to tell a difference in time.");
+}
+
+TEST_CASE("S5 has the memory of the pools, their speed, and the waits of the shared one in any round") {
+    lab_arguments typed;
+    typed.numjobs = "2";
+    made_up_lab lab("pool-per-file,pool-global,pool-per-master-key", typed);
     lab.change("pool-per-file", [](lab_turn_result& turn) { turn.figures.pinned_bytes = 32 << 20; });
     CHECK_SAYS(lab.claim(5),
                "pool-per-file pinned 32 MiB; pool-global 128 KiB, pool-per-master-key 128 KiB, of "
-               "256 files opened. pool-global never waited: its 128 transforms were enough for 32 "
-               "I/Os in flight");
-    lab.change("pool-global", [](lab_turn_result& turn) {
-        turn.tfm_use.waits = 700;
-        turn.attribution.part_ns[static_cast<std::size_t>(io_part::wait)] = 250'000;
-        turn.figures.pinned_bytes = 64 << 10;
-    });
+               "256 files opened. pool-global did 1.00 (1.00-1.00) times the IOPS of pool-per-file, which is "
+               "no difference. pool-global never waited, of 128 transforms for 2 jobs.");
+    lab.change("pool-global", [](lab_turn_result& turn) { turn.figures.pinned_bytes = 64 << 10; });
+    auto& round = lab.of("pool-global").rounds[1]; // the only one: the median of the rounds is 0
+    round.tfm_use.waits = 700;
+    round.attribution.part_ns[static_cast<std::size_t>(io_part::wait)] =
+        250'000 * lab.of("pool-global").rounds.size();
     CHECK_SAYS(lab.claim(5),
-               "pool-global waited 700 times in 20000 I/Os, 25 % of their time. A shrinker could "
-               "take 64 KiB back from it.");
+               fmt::format("pool-global waited 700 times in {} I/Os of all rounds, 25 % of their time. A "
+                           "shrinker could take 64 KiB back from it.",
+                           20'000 * lab.of("pool-global").rounds.size()));
     lab.stop("pool-per-file", true);
     CHECK_SAYS(lab.claim(5), "pool-per-file stopped at the memory limit of 512 MiB");
     lab.stop("pool-per-file", false);
-    CHECK(!lab.claim(5).is_shown);
+    CHECK(!lab.claim(5).is_shown());
     check_missing(made_up_lab("pool-per-file,pool-per-master-key").claim(5),
                   "pool-global was not run (--strategies)");
     check_missing(made_up_lab("pool-global").claim(5), "pool-per-file was not run (--strategies)");
 }
 
-TEST_CASE("S6 compares the scope with none, and leaves the lock to a context checker") {
+TEST_CASE("S5 predicts no wait of a smaller pool, and none that one job could have seen") {
+    const made_up_lab lab("pool-per-file,pool-global");
+    CHECK_SAYS(lab.claim(5), "pool-global never waited, but one job cannot make a pool wait");
+    CHECK_SAYS(lab.claim(5), "(--numjobs 2 or more can)");
+    CHECK(!says(lab.claim(5), "would be the bottleneck"));
+}
+
+TEST_CASE("S6 compares the scope with none, and is never shown: that could only a context checker") {
     made_up_lab lab("full-in-io,nofs-in-io");
     CHECK_SAYS(lab.claim(6), "times the IOPS of full-in-io, which is no difference");
-    CHECK_SAYS(lab.claim(6), "a context checker would");
+    CHECK_SAYS(lab.claim(6), "only a context checker could");
     lab.make_faster("nofs-in-io", 0.5);
     CHECK_SAYS(lab.claim(6), "nofs-in-io did 0.500 (0.500-0.500) times the IOPS of full-in-io, and");
     check_missing(made_up_lab("full-in-io").claim(6), "nofs-in-io was not run (--strategies)");
 }
 
-TEST_CASE("S7 names who allocated nothing in the I/O path, and who did") {
-    made_up_lab lab("full-in-io,pool-global,fallback-keyslots,library-key");
+TEST_CASE("S7 names who asked for no transform in the I/O path, and who did") {
+    made_up_lab lab("full-in-io,pool-global,fallback-keyslots,library-key,inline-hardware");
     lab.change("pool-global", [](lab_turn_result& turn) { turn.modules_loaded = 1; });
     const auto quiet = lab.claim(7);
     CHECK_SAYS(
         quiet,
         "Each of 256 files with 16 extents has one mode, known when it is opened: pool-global, "
-        "fallback-keyslots allocated nothing and loaded no module in the I/O path (at open: 1 module).");
+        "fallback-keyslots asked for no transform and loaded no module in the I/O path (at open: 1 module).");
     CHECK(!says(quiet, "But"));
     lab.change("pool-global", [](lab_turn_result& turn) { turn.figures.io_allocations = 3; });
-    CHECK_SAYS(lab.claim(7), "opened: fallback-keyslots allocated nothing");
-    CHECK_SAYS(lab.claim(7), "But pool-global made 3 allocations and loaded 0 modules there.");
+    CHECK_SAYS(lab.claim(7), "opened: fallback-keyslots asked for no transform");
+    CHECK_SAYS(lab.claim(7), "But pool-global asked for 3 transforms and loaded 0 modules there.");
     check_missing(made_up_lab("full-in-io,library-key").claim(7),
                   "no strategy with a pool or keyslots was run (--strategies)");
 }
@@ -209,9 +249,9 @@ TEST_CASE("S8 needs two modes, and says what a strategy did in the I/O path that
         turn.figures.io_allocations = 10;
     });
     CHECK_SAYS(lab.claim(8), "2 modes (aes-256-xts, adiantum), one a file and named when it is opened, 256 "
-                             "files with 4096 extents: prepared-map allocated nothing");
-    CHECK_SAYS(lab.claim(8), "full-in-io, which is told nothing at open, loaded 2 modules and made 10 "
-                             "allocations in the I/O path.");
+                             "files with 4096 extents: prepared-map asked for no transform");
+    CHECK_SAYS(lab.claim(8), "full-in-io, which is told nothing at open, loaded 2 modules and asked for 10 "
+                             "transforms in the I/O path.");
     check_missing(made_up_lab("library-key", typed).claim(8),
                   "no strategy with a pool or keyslots was run (--strategies)");
 }
@@ -244,6 +284,37 @@ TEST_CASE("a strategy that stopped before a round was over is no measurement of 
         lab.stop(strategy.strategy->name, false, make_error(EIO));
     for (const auto& claim : lab.claims()) {
         CAPTURE(claim.shows);
-        CHECK(!claim.is_shown);
+        CHECK(!claim.is_shown());
     }
+}
+
+TEST_CASE("numbers against a claim are not called shown, and no difference is neither") {
+    lab_arguments typed;
+    typed.numjobs = "2";
+    made_up_lab lab(all_of_them, typed);
+    const auto verdict = [&](std::size_t claim) { return lab.claim(claim).verdict; };
+    CHECK(verdict(2) == claim_verdict::against); // pins no more
+    CHECK(verdict(3) == claim_verdict::shown);
+    CHECK(verdict(4) == claim_verdict::not_shown);
+    CHECK(verdict(5) == claim_verdict::against);
+    CHECK(verdict(6) == claim_verdict::not_shown);
+    for (const char* name : {"all-at-open", "pool-per-file"})
+        lab.change(name, [](lab_turn_result& turn) { turn.figures.pinned_bytes = 4 << 20; });
+    CHECK(verdict(2) == claim_verdict::not_shown);
+    CHECK(verdict(5) == claim_verdict::against); // two jobs, and no wait
+    lab.options.workload.jobs = 1;
+    CHECK(verdict(5) == claim_verdict::not_shown);
+    lab.of("pool-global").rounds[3].tfm_use.waits = 1;
+    CHECK(verdict(5) == claim_verdict::shown);
+    lab.change("all-at-open", [](lab_turn_result& turn) { turn.open_ns *= 2; });
+    CHECK(verdict(2) == claim_verdict::shown);
+    lab.make_faster("prepared-map", 2);
+    CHECK(verdict(4) == claim_verdict::shown);
+    lab.make_faster("prepared-map", 0.25);
+    CHECK(verdict(4) == claim_verdict::against);
+    lab.change("pool-per-file", [](lab_turn_result& turn) { turn.tfm_use = {.hits = 9}; });
+    CHECK(verdict(3) == claim_verdict::against);
+    CHECK(lab.json()["claims"][2]["verdict"] == "against");
+    CHECK(lab.json()["claims"][2]["shown"] == false);
+    CHECK(lab.json()["claims"][5]["verdict"] == "not shown");
 }

@@ -66,12 +66,13 @@ TEST_CASE("nothing typed is all strategies over 256 files of 16 extents, by zipf
     CHECK(options.workload.access.read_percent == 50);
     CHECK(options.workload.ios == 20'000);
     CHECK(options.workload.runtime_ms == 0);
-    CHECK(options.workload.rounds == 5);
+    CHECK(options.workload.rounds == 7);
     CHECK(options.workload.seed == random_seed_here);
     CHECK(options.strategy.pool_size == 128);
     CHECK(options.strategy.keyslots == 100);
     CHECK(options.strategy.memory_limit_bytes == std::uint64_t{512} << 20);
     CHECK(options.derived_keys == 0);
+    CHECK(options.extent_infos == 1024);
     CHECK(options.engine.name == "ufs-std");
     CHECK(options.engine.keyslots == find_engine_profile("ufs-std")->keyslots);
     CHECK(options.record.empty());
@@ -123,6 +124,14 @@ TEST_CASE("strategies of somebody else's are offered behind the eleven, if their
     for (const char* name : {"", "a,b", "a b"})
         CHECK(why_not(name) ==
               fmt::format("strategy '{}': such a name cannot be typed in --strategies", name));
+    CHECK(why_not("single-key") == "strategy 'single-key': the name is taken"); // the control's
+    for (const char* name : {"a\tb", "a\nb", "\x1b[2J", "a\x7f", "\xc3\xb6"})
+        CHECK(why_not(name).ends_with("such a name cannot be typed in --strategies"));
+    auto loud = named("loud");
+    loud.in_io = "rings\a";
+    std::string why;
+    (void)known_strategies(std::span(&loud, 1), why);
+    CHECK(why == "strategy 'loud': what it says of itself is not printable ASCII");
 }
 
 TEST_CASE("what is accessed is said by name, skew or trace, and anything else is refused") {
@@ -162,6 +171,7 @@ TEST_CASE("numbers out of range are refused by the option's name") {
         {&lab_arguments::pool_size, "--pool-size", {"0", "65537"}},
         {&lab_arguments::keyslots, "--keyslots", {"0", "1025"}},
         {&lab_arguments::derived_key_cache, "--derived-key-cache", {"x", "1048577"}},
+        {&lab_arguments::extent_infos, "--extent-infos", {"31", "131073", "x"}},
         {&lab_arguments::memory_limit, "--memory-limit", {"x", "16777216t"}},
         {&lab_arguments::seed, "--seed", {"x", "18446744073709551616"}}};
     for (const auto& [option, name, texts] : refusals) {
@@ -172,6 +182,17 @@ TEST_CASE("numbers out of range are refused by the option's name") {
             CHECK(begins_with(why, std::string(name) + ": '"));
         }
     }
+}
+
+TEST_CASE(
+    "the extent infos that are kept depend on no strategy's size, and are enough for the I/Os in flight") {
+    auto typed = typed_with(&lab_arguments::pool_size, "65536");
+    typed.keyslots = "1024";
+    CHECK(check(typed).extent_infos == 1024);
+    typed.iodepth = "4096";
+    CHECK(check(typed).extent_infos == 4096);
+    CHECK(check(typed_with(&lab_arguments::extent_infos, "32")).extent_infos == 32);
+    CHECK(check(typed_with(&lab_arguments::extent_infos, "131072")).extent_infos == 131072);
 }
 
 TEST_CASE("the edges of the ranges are taken") {
@@ -248,8 +269,11 @@ TEST_CASE("a trace is read, is as long as its I/Os, and its file is refused with
     auto typed = typed_with(&lab_arguments::access, "trace:" + trace);
     CHECK(check(typed).workload.access.trace == std::vector<std::uint32_t>{0, 4095, 17});
     CHECK(check(typed).workload.ios == 3);
-    typed.numjobs = "2";
+    typed.numjobs = "2"; // all three are of file 0, 255 and 1
     CHECK(check(typed).workload.ios == 2);
+    typed.numjobs = "3";
+    CHECK(why_refused(typed) == "--access: the trace has no key of job 2's files, those with number % 3 = 2");
+    typed.numjobs = "2";
     typed.ios = "50";
     CHECK(check(typed).workload.ios == 50);
     scratch.write("trace", "0\n4096\n");

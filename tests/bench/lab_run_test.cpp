@@ -3,6 +3,7 @@
 
 #include "bench/lab/key_trace.hpp"
 #include "bench/lab/single_key.hpp"
+#include "bench/lab/write_sample.hpp"
 #include "blkcrypto/cipher/skcipher.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 #include "fsdemo/strategies/key_setup.hpp"
@@ -101,6 +102,39 @@ class forgetful_key final : public fsdemo::key_strategy {
   private:
     const crypto_capabilities capabilities_ = fsdemo::software_capabilities();
     const std::unique_ptr<skcipher> tfm_ = make_skcipher(mode, 1).value();
+};
+
+// Fails with so many acquisitions behind it.
+class failing_key final : public fsdemo::key_strategy {
+  public:
+    static inline std::uint64_t left = 0;
+
+    static result<std::unique_ptr<fsdemo::key_strategy>> make(env&, const fsdemo::strategy_options&) {
+        return std::unique_ptr<fsdemo::key_strategy>(new failing_key);
+    }
+    const crypto_capabilities& capabilities() const noexcept override { return capabilities_; }
+    bool is_started(const crypto_config&) const noexcept override { return true; }
+    std::error_code start_using(env&, const crypto_config&) override { return {}; }
+    tfm_grant acquire(const key_request&, acquire_context&) noexcept override {
+        if (left == 0)
+            return {acquire_outcome::failed, {}, blk_status::ioerr};
+        --left;
+        return {acquire_outcome::ready, {tfm_.get(), 0}};
+    }
+    void release(env&, const tfm_lease&) noexcept override {}
+    std::error_code evict(env&, const key_request&) noexcept override { return {}; }
+    fsdemo::strategy_figures figures(env&) const noexcept override { return {}; }
+
+  private:
+    static std::unique_ptr<skcipher> keyed() {
+        auto tfm = make_skcipher(mode, 1).value();
+        std::array<std::byte, 64> key{};
+        key[0] = std::byte{1}; // the halves differ
+        (void)tfm->setkey(key);
+        return tfm;
+    }
+    const crypto_capabilities capabilities_ = fsdemo::software_capabilities();
+    const std::unique_ptr<skcipher> tfm_ = keyed();
 };
 
 const lab_strategy_result& find(const lab_result& result, std::string_view name) {
@@ -213,6 +247,19 @@ TEST_CASE("modules are loaded in the I/O path by those that allocate there, at o
     }
 }
 
+TEST_CASE("transforms asked for in the I/O path are those of the timed I/Os, without the read before them") {
+    small_lab lab;
+    lab.options.workload.ios = 1;
+    lab.options.workload.depth = 1;
+    lab.options.workload.access.kind = access_kind::sequential;
+    lab.options.strategies = {fsdemo::find_strategy("full-in-io")};
+    const auto result = lab.run();
+    for (const auto& round : find(result, "full-in-io").rounds) {
+        CHECK(round.figures.io_allocations <= round.ios);
+        CHECK(round.figures.io_allocated_bytes <= round.figures.transform_bytes_max);
+    }
+}
+
 TEST_CASE("the number of I/Os that take as long as is asked for is the same for all") {
     small_lab lab;
     lab.options.workload.ios = 0;
@@ -235,7 +282,7 @@ TEST_CASE("the trace of the first round is what its jobs did, and can be run aga
     const auto keys = read_key_trace(lab.options.record, lab.options.image.extents());
     CHECK(keys.size() == 400);
     access_sequence second(lab.options.workload.access, {8, 4, 2, 1}, lab.options.workload.seed, 0);
-    for (std::size_t i = 200; i < keys.size(); ++i)
+    for (std::size_t i = 1; i < keys.size(); i += 2)
         CHECK(keys[i] == second.next().key);
     lab.options.record.clear();
     lab.options.workload.access.kind = access_kind::trace;
@@ -255,6 +302,32 @@ TEST_CASE("a strategy that cannot read what it wrote ends the run with a word ab
         CHECK(refused.exit_code() == cli::exit_failed);
         CHECK(std::string(refused.what()).find("does not read as it was written") != std::string::npos);
     }
+}
+
+TEST_CASE("a strategy that fails to read what it wrote ends the run with the error") {
+    small_lab lab;
+    static constexpr fsdemo::strategy_info failing{
+        .name = "failing", .at_open = "", .in_io = "", .make = &failing_key::make};
+    lab.options.strategies = {&failing};
+    lab.options.workload.rounds = 1;
+    failing_key::left = 1 + lab.options.workload.ios; // the first byte, and the timed I/Os
+    try {
+        (void)lab.run();
+        FAIL("it went unnoticed");
+    } catch (const cli::program_error& refused) {
+        CAPTURE(refused.what());
+        CHECK(refused.exit_code() == cli::exit_failed);
+        CHECK(std::string(refused.what()).find("failing, reading what was written") != std::string::npos);
+    }
+}
+
+TEST_CASE("a sample of what is written takes no time, though nothing is written") {
+    small_lab lab;
+    lab.options.workload.access.read_percent = 100;
+    const round_contents contents(test_seed(), 0, lab.options.image.extent_bytes);
+    CHECK(write_sample({lab.options, contents, 0, std::uint64_t{1} << 40}, 0).empty());
+    lab.options.workload.access.read_percent = 0;
+    CHECK(!write_sample({lab.options, contents, 0, std::uint64_t{1} << 40}, 0).empty());
 }
 
 TEST_CASE("files of the lab are gone at the end, also of a run that fails, but for an image with a name") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A run of the strategy lab that nobody measured: of the strategies named, three rounds each, all with the
+// A run of the strategy lab that nobody measured: of the strategies named, seven rounds each, all with the
 // same figures until a test changes them.
 
 #include "bench/lab/known_strategies.hpp"
@@ -15,7 +15,7 @@ namespace blkcrypto::test {
 
 class made_up_lab {
   public:
-    static constexpr unsigned rounds = 3;
+    static constexpr unsigned rounds = 7;
 
     explicit made_up_lab(const std::string& strategies, bench::lab_arguments typed = {}) {
         typed.strategies = strategies;
