@@ -40,7 +40,7 @@ std::string iops_against(const lab_strategy_result& strategy, const lab_strategy
     const auto verdict = difference_to(strategy, control, &iops_of);
     return fmt::format("{} times the IOPS of {}{}", spread_text(strategy.ratio_to(control, &iops_of)),
                        control.strategy->name,
-                       verdict == difference::none      ? ", which is no difference"
+                       verdict == difference::none      ? ", which these rounds cannot tell from none"
                        : verdict == difference::unknown ? ", in too few rounds to tell a difference"
                                                         : "");
 }

@@ -34,7 +34,6 @@ std::string_view worth_of_map(difference verdict, bool is_by_hits) {
     case difference::less:
         return " The map cost more than it saved.";
     case difference::none:
-        return " The map neither paid nor cost.";
     case difference::unknown:
         break;
     }
@@ -302,24 +301,26 @@ claim_finding judge::s8() const {
 
 // What a miss costs with the key derived anew, and with a key that was kept.
 std::string judge::derived_keys_text(const lab_strategy_result& slots) const {
-    const lab_step_costs& steps = result_.steps;
-    const double whole = steps.derive_ns + steps.setkey_ns;
-    const std::string cost = fmt::format("A miss costs {} to derive and {} to set",
-                                         time_text(steps.derive_ns), time_text(steps.setkey_ns));
+    const time_attribution where = slots.attribution();
+    if (where.setups == 0)
+        return " No key had to be set up.";
+    const double setups = static_cast<double>(where.setups);
+    const double derive_ns = static_cast<double>(where.setup_derive_ns) / setups;
+    const double setkey_ns = static_cast<double>(where.setup_setkey_ns) / setups;
+    const std::string cost = fmt::format("A miss of its cost {} to derive and {} to set",
+                                         time_text(derive_ns), time_text(setkey_ns));
     if (options_.derived_keys == 0)
-        return fmt::format(" {}; a cache of derived keys would spare the first, {} %, but there was none in "
-                           "this run (--derived-key-cache).",
-                           cost, short_number(whole == 0 ? 0 : 100 * steps.derive_ns / whole));
+        return fmt::format(
+            " {}; a cache of derived keys would spare most of the first, {} %, but there was none in "
+            "this run (--derived-key-cache).",
+            cost, short_number(100 * derive_ns / (derive_ns + setkey_ns)));
     const double hits = median(slots, &derived_key_hits_of);
     const double asked = hits + median(slots, &derived_key_misses_of);
-    const time_attribution where = slots.attribution();
-    const double per_setup_ns =
-        where.setups == 0 ? 0
-                          : static_cast<double>(where.setup_derive_ns) / static_cast<double>(where.setups);
-    return fmt::format(" {}; the cache of {} had {} % of the keys asked for, with which a key took {} to get "
-                       "on average.",
-                       cost, plural(options_.derived_keys, "derived key"),
-                       short_number(asked == 0 ? 0 : 100 * hits / asked), time_text(per_setup_ns));
+    return fmt::format(
+        " {}, with a cache of {} that had {} % of the keys asked for; one that is not there takes {} "
+        "to derive, alone.",
+        cost, plural(options_.derived_keys, "derived key"), short_number(asked == 0 ? 0 : 100 * hits / asked),
+        time_text(result_.steps.derive_ns));
 }
 
 claim_finding judge::s9() const {

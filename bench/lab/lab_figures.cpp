@@ -145,6 +145,11 @@ double modules_loaded_in_io_of(const lab_turn_result& turn) {
     return real(turn.modules_loaded_in_io);
 }
 
+std::size_t complete_strategies(const lab_result& result) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(result.strategies, &lab_strategy_result::is_complete));
+}
+
 bool has_tfm_use(const lab_strategy_result& strategy) {
     return std::ranges::any_of(strategy.rounds,
                                [](const auto& turn) { return hits_of(turn) + misses_of(turn) != 0; });

@@ -37,6 +37,9 @@ double io_allocated_bytes_of(const lab_turn_result& turn);
 double modules_loaded_of(const lab_turn_result& turn);
 double modules_loaded_in_io_of(const lab_turn_result& turn);
 
+/// That came to the end of every round.
+std::size_t complete_strategies(const lab_result& result);
+
 /// Someone asked it for transforms at all: else there is no rate of hits.
 bool has_tfm_use(const lab_strategy_result& strategy);
 

@@ -207,7 +207,10 @@ json lab_json(const lab_options& options, const lab_result& result, std::span<co
     document["strategies"] = json::array();
     for (const auto& strategy : result.strategies)
         document["strategies"].push_back(strategy_json(strategy, result.single_key));
-    document["images_agree"] = result.images_agree;
+    if (complete_strategies(result) < 2 && result.images_agree)
+        document["images_agree"] = nullptr; // with what?
+    else
+        document["images_agree"] = result.images_agree;
     document["first_difference"] = text_or_null(result.first_difference);
     document["claims"] = json::array();
     for (const auto& claim : claims)

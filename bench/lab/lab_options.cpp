@@ -20,6 +20,7 @@ using cli::parse_count;
 using cli::unusable;
 
 constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
+constexpr unsigned in_flight_max = 8192; // of all jobs: each takes memory of the queue's
 constexpr std::uint64_t unsigned_max = std::numeric_limits<unsigned>::max();
 constexpr std::uint64_t extents_max = std::uint64_t{1} << 32;
 constexpr std::uint64_t master_keys_max = 1024;
@@ -36,7 +37,7 @@ unsigned parse_unsigned(std::string_view option, std::string_view text, std::uin
 }
 
 strategy_list parse_strategies(std::string_view text, std::span<const fsdemo::strategy_info* const> known) {
-    if (text.empty())
+    if (text == "all")
         return {known.begin(), known.end()};
     std::vector<std::string_view> names;
     for (const auto* strategy : known)
@@ -159,6 +160,9 @@ lab_workload_options parse_workload(const lab_arguments& typed, const lab_image_
     workload.jobs = parse_unsigned("--numjobs", typed.numjobs, 1, jobs_max);
     if (workload.jobs > image.files)
         throw unusable("--numjobs", fmt::format("{} jobs, but only {} files", workload.jobs, image.files));
+    if (workload.jobs * workload.depth > in_flight_max)
+        throw unusable("--numjobs x --iodepth", fmt::format("{} I/Os in flight are more than {}",
+                                                            workload.jobs * workload.depth, in_flight_max));
     check_buffers("--numjobs x --iodepth x --bs", std::uint64_t{workload.jobs} * workload.depth,
                   image.extent_bytes);
     workload.access = parse_access(typed, image.extents());
@@ -224,7 +228,9 @@ std::string lab_arguments::trace_file() const {
 
 void lab_arguments::add_to(CLI::App& verb) {
     verb.add_option("--strategies", strategies, "some of those below (default all)")->type_name("LIST");
-    verb.add_option("--filename", filename, "the image (default a temporary file, removed at the end)")
+    verb.add_option(
+            "--filename", filename,
+            "the image (default a temporary file in $TMPDIR, in memory if it fits twice, or in\n/tmp; the control has a copy of it, likewise beside a named one)")
         ->type_name("IMAGE");
     verb.add_flag("--overwrite", overwrite, "replace an existing image");
     verb.add_option("--files", files, "on the image (default 256)")->type_name("N");

@@ -50,7 +50,7 @@ struct lab_options {
 
 /// What was typed, by option.
 struct lab_arguments {
-    std::string strategies; // empty: all that are known
+    std::string strategies = "all"; // that are known
     std::string filename;
     std::string files = "256";
     std::string extents_per_file = "16";

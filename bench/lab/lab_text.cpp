@@ -221,6 +221,17 @@ std::string setup_chart(const lab_result& result) {
     return text + '\n';
 }
 
+// Its row cannot be read without this.
+std::string engine_text(const lab_result& result) {
+    const auto is_native = [](const lab_strategy_result& of) { return of.strategy->make == nullptr; };
+    if (std::ranges::none_of(result.strategies, is_native))
+        return {};
+    return wrapped("",
+                   "inline-hardware: the engine here is software, on a thread of this machine. Its hits and "
+                   "its CPU an IO are the host's; its speed predicts no hardware.") +
+           '\n';
+}
+
 std::string stops_text(const lab_options& options, const lab_result& result) {
     std::string text;
     for (const auto& strategy : result.strategies)
@@ -230,7 +241,7 @@ std::string stops_text(const lab_options& options, const lab_result& result) {
 }
 
 std::string images_text(const lab_result& result) {
-    const auto complete = std::ranges::count_if(result.strategies, &lab_strategy_result::is_complete);
+    const std::size_t complete = complete_strategies(result);
     if (!result.images_agree)
         return wrapped("", fmt::format("THE IMAGES DIFFER: {}.", result.first_difference));
     if (complete < 2)
@@ -254,8 +265,8 @@ std::string lab_text(const lab_options& options, const lab_result& result,
                      std::span<const claim_finding> claims) {
     return to_ascii(header_text(options, result) + speed_table(result) + latency_table(result) +
                     time_table(result) + memory_table(result) + throughput_chart(result) +
-                    setup_chart(result) + stops_text(options, result) + images_text(result) +
-                    claims_text(claims));
+                    setup_chart(result) + engine_text(result) + stops_text(options, result) +
+                    images_text(result) + claims_text(claims));
 }
 
 } // namespace blkcrypto::bench

@@ -22,6 +22,8 @@ class single_key final : public key_strategy {
     }
 
     std::error_code start_using(env& e, const crypto_config& config) override {
+        if (is_started(config)) // as for nearly every info that moves in
+            return {};
         const env_lock lock(e, lock_);
         if (is_started(config))
             return {};

@@ -225,9 +225,11 @@ TEST_CASE("more than the image can hold, and jobs or keys without a file, are re
     few.keys = "4";
     CHECK(why_refused(few) == "--keys x --modes: 4 pairs of key and mode, but only 3 files");
     auto deep = typed_with(&lab_arguments::iodepth, "4096");
-    deep.numjobs = "256";
+    deep.numjobs = "2";
     deep.bs = "128m";
-    CHECK(begins_with(why_refused(deep), "--numjobs x --iodepth x --bs: buffers of 134217728 MiB are more"));
+    CHECK(begins_with(why_refused(deep), "--numjobs x --iodepth x --bs: buffers of 1048576 MiB are more"));
+    deep.numjobs = "3";
+    CHECK(why_refused(deep) == "--numjobs x --iodepth: 12288 I/Os in flight are more than 8192");
 }
 
 TEST_CASE("how long it takes is said in I/Os or in time, divided by the rounds") {
