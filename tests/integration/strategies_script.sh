@@ -155,7 +155,8 @@ bad_numbers() {
         "${plain[@]}" --files 2147483649 --extents-per-file 2
     refused "--files x --extents-per-file: 18446744065119617025" "${plain[@]}" --files 4294967295 --extents-per-file 4294967295
     refused "are more than an image can have" "${plain[@]}" --files 65536 --extents-per-file 8192
-    refused "are more than half of this machine's memory" "${onto[@]}" --bs 128m --iodepth 4096 --numjobs 8
+    refused "are more than half of this machine's memory" "${onto[@]}" --bs 128m --iodepth 4096 --numjobs 2
+    refused "I/Os in flight are more than 8192" "${plain[@]}" --iodepth 4096 --numjobs 8
 }
 
 bad_names() {
