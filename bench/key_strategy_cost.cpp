@@ -50,7 +50,8 @@ class strategy_rig {
         fallback_ = crypto_fallback::make(*env_, std::move(made), {}).value();
         keys_ = extent_keys::make({*env_, *device_, fallback_.get(), *env_, strategy_}, {.capacity = infos})
                     .value();
-        if (strategy_->start_using(*env_, file_.config) || strategy_->file_opened(*env_, file_))
+        if (strategy_->start_using(*env_, file_.config) || keys_->reserve_memory(file_.config.mode) ||
+            strategy_->file_opened(*env_, file_))
             std::abort();
     }
     ~strategy_rig() {
