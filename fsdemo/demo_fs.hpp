@@ -141,7 +141,8 @@ class demo_fs {
     // --- files ---
 
     /// Sets up the key of an encrypted file, and starts to use every (master key, mode) its extents have,
-    /// which is the only place where that allocates. EISDIR. ENOKEY: its master key is not present. ENOPKG,
+    /// which is the only place where that allocates. Where the strategy wants a module for the mode it is
+    /// read, and other I/O may end meanwhile. EISDIR. ENOKEY: its master key is not present. ENOPKG,
     /// EOPNOTSUPP: as start_using_key().
     result<file_handle> open(inode_number inode);
     /// Grows by a hole. EFBIG.

@@ -68,15 +68,16 @@ std::error_code extent_keys::grow(unsigned count) {
     if (!door_.environment.allow_allocation(info_memory, (count - before) * sizeof(place)))
         return make_error(ENOMEM);
     places_.resize(count);
-    if (const std::error_code error = reserve_in_modes(before, count))
+    if (const std::error_code error = reserve_in_modes(count))
         return error;
     index_.grow(count); // places it does not know are not there
     return {};
 }
 
 // Memory for places that the index then cannot take stays, for the next attempt to take them in.
-std::error_code extent_keys::reserve_in_modes(unsigned before, unsigned count) {
-    if (count <= places_with_memory_)
+std::error_code extent_keys::reserve_in_modes(unsigned count) {
+    const unsigned before = places_with_memory_;
+    if (count <= before)
         return {};
     std::vector<crypto_mode> reserved;
     reserved.reserve(crypto_mode_count);
@@ -104,14 +105,14 @@ std::error_code extent_keys::reserve_memory(crypto_mode mode) {
     const std::size_t each_bytes = (wanted + 63) & ~std::size_t{63};
     if (each_bytes == 0 || memory_.has(mode))
         return {};
-    if (!door_.environment.allow_allocation(info_memory, capacity() * each_bytes))
+    if (!door_.environment.allow_allocation(info_memory, places_with_memory_ * each_bytes))
         return make_error(ENOMEM);
-    if (const std::error_code error = strategy->memory_reserved(door_.environment, mode, capacity()))
+    if (const std::error_code error = strategy->memory_reserved(door_.environment, mode, places_with_memory_))
         return error;
     const std::error_code error =
-        or_no_memory([&] { return memory_.add_mode(mode, each_bytes, capacity()); });
+        or_no_memory([&] { return memory_.add_mode(mode, each_bytes, places_with_memory_); });
     if (error)
-        strategy->memory_released(door_.environment, mode, capacity());
+        strategy->memory_released(door_.environment, mode, places_with_memory_);
     return error;
 }
 

@@ -115,7 +115,7 @@ class extent_keys final : public wipe_observer {
 
     extent_keys(const crypto_door& door, const extent_keys_options& options, secret&& scratch);
     std::error_code grow(unsigned count);
-    std::error_code reserve_in_modes(unsigned before, unsigned count);
+    std::error_code reserve_in_modes(unsigned count);
     std::uint32_t find(const master_key& master, const crypto_nonce& nonce, crypto_mode mode,
                        const file_crypt_info* file) const noexcept;
     std::error_code move_in(std::uint32_t index, const master_key& master, const crypto_nonce& nonce,
@@ -130,8 +130,8 @@ class extent_keys final : public wipe_observer {
     module_loader* const modules_;
     secret scratch_;
     extent_memory memory_;
-    unsigned places_with_memory_ = 0;
-    std::deque<place> places_; // whose addresses stay
+    unsigned places_with_memory_ = 0; // in each mode of memory_; at least as many as the index knows
+    std::deque<place> places_;        // whose addresses stay
     nonce_index index_;
     unsigned in_use_ = 0;
     cache_counters counters_;
