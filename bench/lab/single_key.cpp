@@ -1,42 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/lab/single_key.hpp"
 
-#include "fsdemo/strategies/key_setup.hpp"
-#include "fsdemo/strategies/transform_memory.hpp"
+#include "fsdemo/strategies/software_strategy.hpp"
 
 namespace blkcrypto::bench {
 namespace {
 
 using namespace fsdemo;
 
-constexpr lock_class starting_lock{"single_key.starting"};
-
-class single_key final : public key_strategy {
+class single_key final : public software_strategy {
   public:
-    explicit single_key(unsigned lanes)
-        : capabilities_(software_capabilities()), memory_(0, lanes), lock_(starting_lock) {}
-
-    const crypto_capabilities& capabilities() const noexcept override { return capabilities_; }
-    bool is_started(const crypto_config& config) const noexcept override {
-        return started_.contains(config.mode);
-    }
+    explicit single_key(unsigned lanes) : software_strategy({.lanes = lanes}) {}
 
     std::error_code start_using(env& e, const crypto_config& config) override {
-        if (is_started(config)) // as for nearly every info that moves in
+        return start_once(e, config, [&]() -> std::error_code {
+            auto transform = memory().allocate(e, config.mode);
+            if (!transform)
+                return transform.error();
+            if (const std::error_code error = set_any_key(e, **transform, config.mode)) {
+                memory().free(std::move(*transform), config.mode);
+                return error;
+            }
+            transforms_[mode_index(config.mode)] = std::move(*transform);
             return {};
-        const env_lock lock(e, lock_);
-        if (is_started(config))
-            return {};
-        auto transform = memory_.allocate(e, config.mode);
-        if (!transform)
-            return transform.error();
-        if (const std::error_code error = set_any_key(e, **transform, config.mode)) {
-            memory_.free(std::move(*transform), config.mode);
-            return error;
-        }
-        transforms_[mode_index(config.mode)] = std::move(*transform);
-        started_.add(config.mode);
-        return {};
+        });
     }
 
     tfm_grant acquire(const key_request& key, acquire_context& asker) noexcept override {
@@ -45,12 +32,6 @@ class single_key final : public key_strategy {
     }
     void release(env&, const tfm_lease&) noexcept override {}
     std::error_code evict(env&, const key_request&) noexcept override { return {}; }
-
-    strategy_figures figures(env&) const noexcept override {
-        strategy_figures known = memory_.figures();
-        known.pinned_bytes = known.transform_bytes;
-        return known;
-    }
 
   private:
     static std::error_code set_any_key(env& e, skcipher& transform, crypto_mode mode) {
@@ -63,10 +44,6 @@ class single_key final : public key_strategy {
         return error;
     }
 
-    const crypto_capabilities capabilities_;
-    transform_memory memory_;
-    started_modes started_;
-    mutex lock_;
     std::array<std::unique_ptr<skcipher>, crypto_mode_count> transforms_; // once started
 };
 

@@ -12,6 +12,7 @@
 #include "bench/lab/lab_main.hpp"
 #include "fsdemo/strategies/crypto_api.hpp"
 #include "fsdemo/strategies/key_setup.hpp"
+#include "fsdemo/strategies/software_strategy.hpp"
 #include "fsdemo/strategies/strategy_table.hpp"
 #include "fsdemo/strategies/transform_memory.hpp"
 
@@ -29,7 +30,6 @@ using namespace blkcrypto::fsdemo;
 
 // What env's hooks, and so a checker of locks, are told: a class for each kind of lock, and one for what is
 // waited for.
-constexpr lock_class starting_lock{"second_chance.starting"};
 constexpr lock_class pool_lock{"second_chance.pool"};
 constexpr lock_class pool_waiting{"second_chance.waiting"};
 
@@ -220,34 +220,26 @@ class clock_pool {
     std::size_t hand_ BLKCRYPTO_GUARDED_BY(lock_) = 0;
 };
 
-class second_chance final : public key_strategy {
+// Its base class has the modes, the account of memory and figures(): pools stay as they are until the
+// strategy goes, so that no shrinker could take a transform back.
+class second_chance final : public software_strategy {
   public:
     explicit second_chance(const strategy_options& options)
-        : size_(options.pool_size), capabilities_(software_capabilities()),
-          memory_(options.memory_limit_bytes, options.lanes), api_(memory_), lock_(starting_lock) {}
+        : software_strategy(options), size_(options.pool_size), api_(memory()) {}
 
     // The filesystem loads the mode's module, if it has one, before start_using(). All files share an
     // extent's info, and so its transform.
     strategy_traits traits() const noexcept override { return {.modules = module_use::at_open}; }
-    const crypto_capabilities& capabilities() const noexcept override { return capabilities_; }
-    bool is_started(const crypto_config& config) const noexcept override {
-        return started_.contains(config.mode);
-    }
 
-    // Whatever must not be done in the I/O path. It is called there as well, for every info that is made: so
-    // what has been started is seen first, without a lock.
+    // Whatever must not be done in the I/O path. It is called there as well, for every info that is made:
+    // start_once() sees what has been started first, without a lock.
     std::error_code start_using(env& e, const crypto_config& config) override {
-        if (is_started(config))
-            return {};
-        const env_lock lock(e, lock_);
-        if (is_started(config)) // by another thread, meanwhile
-            return {};
-        auto made = or_no_memory([&] { return clock_pool::make(e, api_, memory_, config.mode, size_); });
-        if (!made)
-            return made.error();
-        pools_[mode_index(config.mode)] = std::move(*made);
-        started_.add(config.mode); // last: from here on others use the pool without the lock
-        return {};
+        return start_once(e, config, [&]() -> std::error_code {
+            auto made = clock_pool::make(e, api_, memory(), config.mode, size_);
+            if (made)
+                pools_[mode_index(config.mode)] = std::move(*made);
+            return made ? std::error_code{} : made.error();
+        });
     }
 
     tfm_grant acquire(const key_request& key, acquire_context& asker) noexcept override {
@@ -260,24 +252,13 @@ class second_chance final : public key_strategy {
         return pool_of(extent).evict(e, extent);
     }
 
-    // Pools stay as they are until the strategy goes: no shrinker could take a transform back.
-    strategy_figures figures(env&) const noexcept override {
-        strategy_figures known = memory_.figures();
-        known.pinned_bytes = known.transform_bytes;
-        return known;
-    }
-
   private:
     clock_pool& pool_of(const extent_crypt_info& extent) noexcept {
         return *pools_[mode_index(extent.config().mode)];
     }
 
     const unsigned size_;
-    const crypto_capabilities capabilities_;
-    transform_memory memory_;
     crypto_api api_;
-    started_modes started_;
-    mutex lock_;
     std::array<std::unique_ptr<clock_pool>, crypto_mode_count> pools_; // of modes that were started
 };
 

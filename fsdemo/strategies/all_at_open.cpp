@@ -11,7 +11,7 @@ class all_at_open final : public in_io {
     explicit all_at_open(const strategy_options& options) : in_io(io_context::kernel, options) {}
 
     strategy_traits traits() const noexcept override {
-        return {.modules = module_use::at_open, .infos_are_of_files = true, .prepares_at_open = true};
+        return {.modules = module_use::at_open, .prepares_at_open = true};
     }
 
     std::error_code prepare(env& e, const extent_crypt_info& extent) override {
@@ -23,11 +23,8 @@ class all_at_open final : public in_io {
         return give(extent, *transform->release(), e);
     }
 
-    strategy_figures figures(env& e) const noexcept override {
-        strategy_figures known = in_io::figures(e);
-        known.pinned_bytes = known.transform_bytes; // while the files are open
-        return known;
-    }
+    // Pinned while the files are open.
+    strategy_figures figures(env& e) const noexcept override { return software_strategy::figures(e); }
 };
 
 } // namespace

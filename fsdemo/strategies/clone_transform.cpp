@@ -3,17 +3,13 @@
 // allocates, in the I/O path's own context, but looks nothing up, takes no lock and loads no module.
 #include "fsdemo/strategies/crypto_api.hpp"
 #include "fsdemo/strategies/extent_transforms.hpp"
-#include "fsdemo/strategies/strategy_table.hpp"
 
 namespace blkcrypto::fsdemo {
 namespace {
 
-constexpr lock_class bases_lock{"clone_transform.bases"};
-
 class clone_transform final : public extent_transforms {
   public:
-    explicit clone_transform(const strategy_options& options)
-        : extent_transforms(options.memory_limit_bytes, options.lanes), api_(memory()), lock_(bases_lock) {}
+    explicit clone_transform(const strategy_options& options) : extent_transforms(options), api_(memory()) {}
     ~clone_transform() override {
         for (const auto& mode : crypto_modes())
             if (bases_[mode_index(mode.mode)])
@@ -23,25 +19,19 @@ class clone_transform final : public extent_transforms {
     strategy_traits traits() const noexcept override { return {.modules = module_use::at_open}; }
 
     std::error_code start_using(env& e, const crypto_config& config) override {
-        if (is_started(config))
-            return {};
-        const env_lock lock(e, lock_);
-        auto& base = bases_[mode_index(config.mode)];
-        if (base)
-            return {};
-        auto made = or_no_memory([&] { return api_.allocate(e, config.mode); });
-        if (!made)
-            return made.error();
-        base = std::move(*made);
-        set_started(config);
-        return {};
+        return start_once(e, config, [&]() -> std::error_code {
+            auto made = api_.allocate(e, config.mode);
+            if (made)
+                bases_[mode_index(config.mode)] = std::move(*made);
+            return made ? std::error_code{} : made.error();
+        });
     }
 
+    // The bases; clones go with infos that nobody uses.
     strategy_figures figures(env& e) const noexcept override {
         strategy_figures known = extent_transforms::figures(e);
-        const env_lock lock(e, lock_);
         for (const auto& mode : crypto_modes())
-            if (bases_[mode_index(mode.mode)])
+            if (has_started(mode.mode))
                 known.pinned_bytes += memory().bytes_of(mode.mode);
         return known;
     }
@@ -53,8 +43,7 @@ class clone_transform final : public extent_transforms {
     }
 
     crypto_api api_;
-    mutable mutex lock_;
-    std::array<std::unique_ptr<skcipher>, crypto_mode_count> bases_ BLKCRYPTO_GUARDED_BY(lock_); // by mode
+    std::array<std::unique_ptr<skcipher>, crypto_mode_count> bases_; // of modes that were started
 };
 
 } // namespace

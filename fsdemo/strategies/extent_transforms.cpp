@@ -41,7 +41,7 @@ std::error_code extent_transforms::evict(env&, const key_request& key) noexcept 
 }
 
 void extent_transforms::unmake(const extent_crypt_info& extent, skcipher& transform) noexcept {
-    memory_.free(std::unique_ptr<skcipher>(&transform), extent.config().mode);
+    memory().free(std::unique_ptr<skcipher>(&transform), extent.config().mode);
 }
 
 extent_transforms::making extent_transforms::made(result<std::unique_ptr<skcipher>>&& transform) noexcept {
@@ -52,7 +52,7 @@ extent_transforms::making extent_transforms::made(result<std::unique_ptr<skciphe
 
 // Infos that nobody uses can be dropped, and their transforms with them.
 strategy_figures extent_transforms::figures(env&) const noexcept {
-    return memory_.figures();
+    return memory().figures();
 }
 
 } // namespace blkcrypto::fsdemo

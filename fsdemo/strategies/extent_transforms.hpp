@@ -4,24 +4,19 @@
 // lives. They differ in when and how they make one.
 
 #include "fsdemo/strategies/key_setup.hpp"
-#include "fsdemo/strategies/transform_memory.hpp"
+#include "fsdemo/strategies/software_strategy.hpp"
 
 namespace blkcrypto::fsdemo {
 
-class extent_transforms : public key_strategy {
+class extent_transforms : public software_strategy {
   public:
-    const crypto_capabilities& capabilities() const noexcept final { return capabilities_; }
-    bool is_started(const crypto_config& config) const noexcept final {
-        return started_.contains(config.mode);
-    }
     tfm_grant acquire(const key_request& key, acquire_context& asker) noexcept final;
     void release(env&, const tfm_lease&) noexcept final {}
     std::error_code evict(env& e, const key_request& key) noexcept final;
     strategy_figures figures(env& e) const noexcept override;
 
   protected:
-    extent_transforms(std::uint64_t limit_bytes, unsigned lanes) noexcept
-        : capabilities_(software_capabilities()), memory_(limit_bytes, lanes) {}
+    using software_strategy::software_strategy;
 
     /// What make() has to say.
     struct making {
@@ -41,16 +36,7 @@ class extent_transforms : public key_strategy {
     /// The transform becomes the extent's, keyed; or nobody's, if it refuses the key.
     std::error_code give(const extent_crypt_info& extent, skcipher& transform, env& e,
                          bio_stamps* stamps = nullptr) noexcept;
-    void set_started(const crypto_config& config) noexcept { started_.add(config.mode); }
-    transform_memory& memory() noexcept { return memory_; }
-    const transform_memory& memory() const noexcept { return memory_; }
-
     static making made(result<std::unique_ptr<skcipher>>&& transform) noexcept;
-
-  private:
-    const crypto_capabilities capabilities_;
-    transform_memory memory_;
-    started_modes started_;
 };
 
 } // namespace blkcrypto::fsdemo

@@ -6,13 +6,9 @@
 namespace blkcrypto::fsdemo {
 
 // Nothing is made yet, but a mode that nobody has can be told.
-std::error_code in_io::start_using(env&, const crypto_config& config) {
-    if (is_started(config))
-        return {};
-    if (selected_implementation(config.mode) == nullptr)
-        return make_error(ENOPKG);
-    set_started(config);
-    return {};
+std::error_code in_io::start_using(env& e, const crypto_config& config) {
+    return start_once(
+        e, config, [&] { return make_error(selected_implementation(config.mode) == nullptr ? ENOPKG : 0); });
 }
 
 extent_transforms::making in_io::make(const extent_crypt_info& extent, acquire_context& asker) noexcept {

@@ -5,7 +5,6 @@
 
 #include "fsdemo/strategies/crypto_api.hpp"
 #include "fsdemo/strategies/extent_transforms.hpp"
-#include "fsdemo/strategies/strategy_table.hpp"
 
 namespace blkcrypto::fsdemo {
 
@@ -13,7 +12,7 @@ class in_io : public extent_transforms {
   public:
     /// `scope`: the memalloc scope around the allocation; `kernel`: none.
     in_io(io_context scope, const strategy_options& options)
-        : extent_transforms(options.memory_limit_bytes, options.lanes), scope_(scope), api_(memory()) {}
+        : extent_transforms(options), scope_(scope), api_(memory()) {}
 
     strategy_traits traits() const noexcept override { return {.modules = module_use::in_io}; }
     std::error_code start_using(env& e, const crypto_config& config) override;

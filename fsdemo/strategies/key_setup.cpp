@@ -22,12 +22,4 @@ std::error_code set_key(skcipher& transform, const extent_crypt_info& extent, en
     return error;
 }
 
-crypto_capabilities software_capabilities() noexcept {
-    crypto_capabilities all;
-    all.dun_bytes_max = iv_size_max_bytes;
-    for (const auto& mode : crypto_modes())
-        all.unit_sizes[mode_index(mode.mode)] = all_unit_sizes;
-    return all;
-}
-
 } // namespace blkcrypto::fsdemo

@@ -2,33 +2,25 @@
 // library-key: no transform to allocate. The key is expanded into memory that the extent's info brings along,
 // as functions of a library over expanded keys allow, in any context.
 #include "fsdemo/strategies/extent_transforms.hpp"
-#include "fsdemo/strategies/strategy_table.hpp"
 
 #include <cerrno>
 
 namespace blkcrypto::fsdemo {
 namespace {
 
-constexpr lock_class starting_lock{"library_key.starting"};
-
 class library_key final : public extent_transforms {
   public:
-    explicit library_key(const strategy_options& options)
-        : extent_transforms(options.memory_limit_bytes, options.lanes), lock_(starting_lock) {}
+    explicit library_key(const strategy_options& options) : extent_transforms(options) {}
 
     // ENOPKG also for a mode that is there, but only as somebody else's library wants it.
     std::error_code start_using(env& e, const crypto_config& config) override {
-        if (is_started(config))
+        return start_once(e, config, [&]() -> std::error_code {
+            const auto* implementation = selected_implementation(config.mode);
+            if (implementation == nullptr || implementation->placed.make_at == nullptr)
+                return make_error(ENOPKG);
+            forms_[mode_index(config.mode)] = implementation->placed;
             return {};
-        const auto* implementation = selected_implementation(config.mode);
-        if (implementation == nullptr || implementation->placed.make_at == nullptr)
-            return make_error(ENOPKG);
-        const env_lock lock(e, lock_);
-        if (is_started(config))
-            return {};
-        forms_[mode_index(config.mode)] = implementation->placed;
-        set_started(config);
-        return {};
+        });
     }
 
     std::size_t extent_memory_bytes(crypto_mode mode) const noexcept override {
@@ -42,11 +34,7 @@ class library_key final : public extent_transforms {
     }
 
     // The infos' memory is there whether or not there is a key in it.
-    strategy_figures figures(env& e) const noexcept override {
-        strategy_figures known = extent_transforms::figures(e);
-        known.pinned_bytes = known.transform_bytes;
-        return known;
-    }
+    strategy_figures figures(env& e) const noexcept override { return software_strategy::figures(e); }
 
   private:
     making make(const extent_crypt_info& extent, acquire_context&) noexcept override {
@@ -63,7 +51,6 @@ class library_key final : public extent_transforms {
         return forms_[mode_index(extent.config().mode)];
     }
 
-    mutex lock_;
     std::array<placed_cipher, crypto_mode_count> forms_; // of a mode, once it is started: then it stays
 };
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // pool-per-file, pool-global, pool-per-master-key: transforms are preallocated at open, each use of one in
 // the I/O path derives the extent's key and sets it. The three differ in who shares a pool.
-#include "fsdemo/strategies/key_setup.hpp"
-#include "fsdemo/strategies/strategy_table.hpp"
+#include "fsdemo/strategies/software_strategy.hpp"
 #include "fsdemo/strategies/transform_pool.hpp"
 
 #include <algorithm>
@@ -15,29 +14,22 @@ constexpr lock_class pools_lock{"pooled.pools"};
 
 enum class pool_scope : std::uint8_t { file, global, master_key };
 
-class pooled final : public key_strategy {
+class pooled final : public software_strategy {
   public:
     pooled(pool_scope scope, const strategy_options& options)
-        : scope_(scope), size_(options.pool_size), capabilities_(software_capabilities()),
-          memory_(options.memory_limit_bytes, options.lanes), api_(memory_), lock_(pools_lock) {}
+        : software_strategy(options), scope_(scope), size_(options.pool_size), api_(memory()),
+          lock_(pools_lock) {}
 
     // Files name their pool.
     strategy_traits traits() const noexcept override {
         return {.modules = module_use::at_open, .infos_are_of_files = true};
     }
-    const crypto_capabilities& capabilities() const noexcept override { return capabilities_; }
-    bool is_started(const crypto_config& config) const noexcept override {
-        return started_.contains(config.mode);
-    }
 
     // Its pool is made when the file is known.
-    std::error_code start_using(env&, const crypto_config& config) override {
-        if (is_started(config))
-            return {};
-        if (selected_implementation(config.mode) == nullptr)
-            return make_error(ENOPKG);
-        started_.add(config.mode);
-        return {};
+    std::error_code start_using(env& e, const crypto_config& config) override {
+        return start_once(e, config, [&] {
+            return make_error(selected_implementation(config.mode) == nullptr ? ENOPKG : 0);
+        });
     }
 
     std::error_code file_opened(env& e, file_crypt_info& file) override {
@@ -77,12 +69,6 @@ class pooled final : public key_strategy {
         return pool_of(extent).evict(e, extent);
     }
 
-    strategy_figures figures(env&) const noexcept override {
-        strategy_figures known = memory_.figures();
-        known.pinned_bytes = known.transform_bytes;
-        return known;
-    }
-
   private:
     struct shared_pool {
         key_identifier master; // of the file it was made for
@@ -92,7 +78,7 @@ class pooled final : public key_strategy {
     };
 
     result<std::unique_ptr<transform_pool>> make_pool(env& e, crypto_mode mode) {
-        return transform_pool::make(e, api_, memory_, mode, size_, transform_pool::reuse::never);
+        return transform_pool::make(e, api_, memory(), mode, size_, transform_pool::reuse::never);
     }
 
     std::error_code open_own(env& e, file_crypt_info& file) {
@@ -131,10 +117,7 @@ class pooled final : public key_strategy {
 
     const pool_scope scope_;
     const unsigned size_;
-    const crypto_capabilities capabilities_;
-    transform_memory memory_;
     crypto_api api_;
-    started_modes started_;
     mutex lock_;
     std::vector<shared_pool> pools_ BLKCRYPTO_GUARDED_BY(lock_);
 };

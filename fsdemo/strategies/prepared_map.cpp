@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // prepared-map: a pool of transforms for each mode, and a map from an extent to the one that has its key. The
 // filesystem's infos are found by (master key, nonce, mode); they remember which transform they had.
-#include "fsdemo/strategies/key_setup.hpp"
-#include "fsdemo/strategies/strategy_table.hpp"
+#include "fsdemo/strategies/software_strategy.hpp"
 #include "fsdemo/strategies/transform_pool.hpp"
 
 #include <cerrno>
@@ -10,32 +9,21 @@
 namespace blkcrypto::fsdemo {
 namespace {
 
-constexpr lock_class starting_lock{"prepared_map.starting"};
-
-class prepared_map final : public key_strategy {
+class prepared_map final : public software_strategy {
   public:
     explicit prepared_map(const strategy_options& options)
-        : size_(options.pool_size), capabilities_(software_capabilities()),
-          memory_(options.memory_limit_bytes, options.lanes), api_(memory_), lock_(starting_lock) {}
+        : software_strategy(options), size_(options.pool_size), api_(memory()) {}
 
     strategy_traits traits() const noexcept override { return {.modules = module_use::at_open}; }
-    const crypto_capabilities& capabilities() const noexcept override { return capabilities_; }
-    bool is_started(const crypto_config& config) const noexcept override {
-        return started_.contains(config.mode);
-    }
 
     std::error_code start_using(env& e, const crypto_config& config) override {
-        if (is_started(config))
-            return {};
-        const env_lock lock(e, lock_);
-        if (is_started(config))
-            return {};
-        auto made = transform_pool::make(e, api_, memory_, config.mode, size_, transform_pool::reuse::found);
-        if (!made)
-            return made.error();
-        pools_[mode_index(config.mode)] = std::move(*made);
-        started_.add(config.mode);
-        return {};
+        return start_once(e, config, [&]() -> std::error_code {
+            auto made =
+                transform_pool::make(e, api_, memory(), config.mode, size_, transform_pool::reuse::found);
+            if (made)
+                pools_[mode_index(config.mode)] = std::move(*made);
+            return made ? std::error_code{} : made.error();
+        });
     }
 
     tfm_grant acquire(const key_request& key, acquire_context& asker) noexcept override {
@@ -48,19 +36,9 @@ class prepared_map final : public key_strategy {
         return pools_[mode_index(extent.config().mode)]->evict(e, extent);
     }
 
-    strategy_figures figures(env&) const noexcept override {
-        strategy_figures known = memory_.figures();
-        known.pinned_bytes = known.transform_bytes;
-        return known;
-    }
-
   private:
     const unsigned size_;
-    const crypto_capabilities capabilities_;
-    transform_memory memory_;
     crypto_api api_;
-    started_modes started_;
-    mutex lock_;
     std::array<std::unique_ptr<transform_pool>, crypto_mode_count> pools_; // of modes that were started
 };
 

@@ -6,7 +6,7 @@
 #include "bench/lab/write_sample.hpp"
 #include "blkcrypto/cipher/skcipher.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
-#include "fsdemo/strategies/key_setup.hpp"
+#include "fsdemo/strategies/software_strategy.hpp"
 #include "tests/bench/scratch_directory.hpp"
 #include "tests/support/test_seed.hpp"
 
@@ -81,14 +81,14 @@ void check_all_ran(const lab_options& options, const lab_result& result) {
 }
 
 // Sets another key each time it is asked for one.
-class forgetful_key final : public fsdemo::key_strategy {
+class forgetful_key final : public fsdemo::software_strategy {
   public:
-    static result<std::unique_ptr<fsdemo::key_strategy>> make(env&, const fsdemo::strategy_options&) {
-        return std::unique_ptr<fsdemo::key_strategy>(new forgetful_key);
+    static result<std::unique_ptr<fsdemo::key_strategy>> make(env&, const fsdemo::strategy_options& options) {
+        return std::unique_ptr<fsdemo::key_strategy>(new forgetful_key(options));
     }
-    const crypto_capabilities& capabilities() const noexcept override { return capabilities_; }
-    bool is_started(const crypto_config&) const noexcept override { return true; }
-    std::error_code start_using(env&, const crypto_config&) override { return {}; }
+    std::error_code start_using(env& e, const crypto_config& config) override {
+        return start_once(e, config, [] { return std::error_code{}; });
+    }
     tfm_grant acquire(const key_request&, acquire_context& asker) noexcept override {
         std::array<std::byte, 64> key{};
         asker.environment.fill_random(key);
@@ -97,24 +97,23 @@ class forgetful_key final : public fsdemo::key_strategy {
     }
     void release(env&, const tfm_lease&) noexcept override {}
     std::error_code evict(env&, const key_request&) noexcept override { return {}; }
-    fsdemo::strategy_figures figures(env&) const noexcept override { return {}; }
 
   private:
-    const crypto_capabilities capabilities_ = fsdemo::software_capabilities();
+    using software_strategy::software_strategy;
     const std::unique_ptr<skcipher> tfm_ = make_skcipher(mode, 1).value();
 };
 
 // Fails with so many acquisitions behind it.
-class failing_key final : public fsdemo::key_strategy {
+class failing_key final : public fsdemo::software_strategy {
   public:
     static inline std::uint64_t left = 0;
 
-    static result<std::unique_ptr<fsdemo::key_strategy>> make(env&, const fsdemo::strategy_options&) {
-        return std::unique_ptr<fsdemo::key_strategy>(new failing_key);
+    static result<std::unique_ptr<fsdemo::key_strategy>> make(env&, const fsdemo::strategy_options& options) {
+        return std::unique_ptr<fsdemo::key_strategy>(new failing_key(options));
     }
-    const crypto_capabilities& capabilities() const noexcept override { return capabilities_; }
-    bool is_started(const crypto_config&) const noexcept override { return true; }
-    std::error_code start_using(env&, const crypto_config&) override { return {}; }
+    std::error_code start_using(env& e, const crypto_config& config) override {
+        return start_once(e, config, [] { return std::error_code{}; });
+    }
     tfm_grant acquire(const key_request&, acquire_context&) noexcept override {
         if (left == 0)
             return {acquire_outcome::failed, {}, blk_status::ioerr};
@@ -123,9 +122,9 @@ class failing_key final : public fsdemo::key_strategy {
     }
     void release(env&, const tfm_lease&) noexcept override {}
     std::error_code evict(env&, const key_request&) noexcept override { return {}; }
-    fsdemo::strategy_figures figures(env&) const noexcept override { return {}; }
 
   private:
+    using software_strategy::software_strategy;
     static std::unique_ptr<skcipher> keyed() {
         auto tfm = make_skcipher(mode, 1).value();
         std::array<std::byte, 64> key{};
@@ -133,7 +132,6 @@ class failing_key final : public fsdemo::key_strategy {
         (void)tfm->setkey(key);
         return tfm;
     }
-    const crypto_capabilities capabilities_ = fsdemo::software_capabilities();
     const std::unique_ptr<skcipher> tfm_ = keyed();
 };
 
