@@ -45,7 +45,9 @@ access_options options_of(access_kind kind) {
 }
 
 // The sum of (seen - expected)^2 / expected over cells of at least 50, by how many deviations of its own it
-// is above what it should be: above 5 once in millions of runs.
+// is above what it should be: above 6 once in a thousand million runs. The sum itself is far from normal
+// where cells are few (of two, above 6 of its deviations once in 500); its cube root is normal for all of them
+// (Wilson and Hilferty 1931).
 double deviation(const std::vector<double>& seen, const std::vector<double>& expected) {
     double sum = 0;
     double cell_seen = 0;
@@ -61,7 +63,8 @@ double deviation(const std::vector<double>& seen, const std::vector<double>& exp
         cell_seen = cell_expected = 0;
     }
     const double freedom = cells - 1; // the last cell may be dropped: it is small
-    return (sum - freedom) / std::sqrt(2 * freedom);
+    const double variance = 2 / (9 * freedom);
+    return (std::cbrt(sum / freedom) - (1 - variance)) / std::sqrt(variance);
 }
 
 std::vector<double> zipf_expectation(std::uint64_t count, double skew, double draws) {
@@ -215,11 +218,14 @@ TEST_CASE("the hot keys are the same in every round, are not neighbours, and are
     CHECK(hottest(seed, 1) == hot);
     CHECK(hottest(seed, 7) == hot);
     std::set<std::vector<std::size_t>> of_seeds;
-    for (std::uint64_t other = 0; other < 8; ++other)
-        of_seeds.insert(hottest(seed + other, 0));
+    int in_one_file = 0;
+    for (std::uint64_t other = 0; other < 8; ++other) {
+        const auto keys = hottest(seed + other, 0);
+        of_seeds.insert(keys);
+        in_one_file += keys[0] / 16 == keys[1] / 16 && keys[1] / 16 == keys[2] / 16 ? 1 : 0;
+    }
     CHECK(of_seeds.size() == 8);
-    const std::set<std::size_t> files{hot[0] / 16, hot[1] / 16, hot[2] / 16};
-    CHECK(files.size() > 1);
+    CHECK(in_one_file < 3);
 }
 
 TEST_CASE("a seeded permutation gives every number once") {
