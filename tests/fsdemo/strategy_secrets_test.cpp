@@ -70,6 +70,7 @@ TEST_CASE("once a master key is removed nothing of its extents' keys is in memor
                 std::optional<file_handle> gone = r.new_encrypted_file("gone", mode, 0, 1);
                 std::optional<file_handle> stays = r.new_encrypted_file("stays", mode, 0, 2);
                 const auto key = (*gone)->item().policy()->master_key_identifier;
+                const auto last = (*stays)->item().policy()->master_key_identifier;
                 use(r, **gone, 5); // more than transforms
                 use(r, **stays, 1);
                 const auto pieces = hidden_keys(r, **gone, 1, mode);
@@ -81,6 +82,9 @@ TEST_CASE("once a master key is removed nothing of its extents' keys is in memor
                 CHECK(count_in_memory(pieces) == 0);
                 if (has_own_cipher(mode) || derived != 0)
                     CHECK(count_in_memory(kept) > 0); // it is not that nothing is left of anything
+                stays.reset();
+                CHECK_FALSE(r.fs->keys().remove(last)->files_busy);
+                CHECK(count_in_memory(kept) == 0); // not even of the one that was derived last
             }
 }
 

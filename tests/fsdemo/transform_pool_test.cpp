@@ -195,6 +195,30 @@ TEST_CASE("of those that wait each release wakes one, and one that did not need 
     CHECK(waiters[2]->wakes == 1);
 }
 
+TEST_CASE("one that takes nothing from the pool, or could not use what it took, wakes another for what is idle") {
+    pool_rig r(2, reuse::found);
+    const tfm_grant first = r.acquire(0), second = r.acquire(1);
+    std::vector<std::unique_ptr<counted_waiter>> waiters;
+    for (int n = 0; n < 3; ++n) {
+        waiters.push_back(std::make_unique<counted_waiter>(r.e));
+        acquire_context asker{r.e, *waiters.back(), r.use};
+        CHECK(r.pool->acquire(*r.extents[2], asker).outcome == acquire_outcome::parked);
+    }
+    r.release(first);
+    r.e.run_ready();
+    CHECK(waiters[0]->wakes == 1); // and goes for what is on loan, as if it had other things to do
+    const tfm_grant shared = r.acquire(1);
+    CHECK(shared.outcome == acquire_outcome::ready);
+    r.e.run_ready();
+    CHECK(waiters[1]->wakes == 1);
+    second_mode::refuse_keys();
+    CHECK(r.acquire(2).outcome == acquire_outcome::failed);
+    r.e.run_ready();
+    CHECK(waiters[2]->wakes == 1);
+    r.release(shared);
+    r.release(second);
+}
+
 TEST_CASE("after an eviction no transform holds the key, of one that is on loan when it comes back") {
     for (const reuse how : {reuse::never, reuse::found}) {
         pool_rig r(3, how);
