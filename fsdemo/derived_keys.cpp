@@ -54,7 +54,7 @@ std::uint32_t derived_keys::find(const master_key& master, const crypto_nonce& n
                                  crypto_mode mode) const noexcept {
     for (std::uint32_t i = index_.first_like(nonce); i != nonce_index::none; i = index_.next_like(i)) {
         const place& p = places_[i];
-        if (p.nonce == nonce && p.master == &master && p.mode == mode)
+        if (is_same(p.nonce, nonce) && p.master == &master && p.mode == mode)
             return i;
     }
     return nonce_index::none;

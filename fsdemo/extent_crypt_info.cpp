@@ -132,7 +132,8 @@ std::uint32_t extent_keys::find(const master_key& master, const crypto_nonce& no
                                 const file_crypt_info* file) const noexcept {
     for (std::uint32_t i = index_.first_like(nonce); i != none; i = index_.next_like(i)) {
         const extent_crypt_info& key = *places_[i].key;
-        if (key.nonce_ == nonce && &key.master_ == &master && key.config().mode == mode && key.file_ == file)
+        if (is_same(key.nonce_, nonce) && &key.master_ == &master && key.config().mode == mode &&
+            key.file_ == file)
             return i;
     }
     return none;

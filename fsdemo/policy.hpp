@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -43,6 +44,11 @@ inline constexpr std::size_t extent_context_size_bytes = 34;
 
 using key_identifier = std::array<std::byte, 16>;
 using crypto_nonce = std::array<std::byte, 16>;
+
+/// In two words: the comparison of arrays looks at std::bytes one by one.
+inline bool is_same(const crypto_nonce& a, const crypto_nonce& b) noexcept {
+    return std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
 
 /// A policy of version 2.
 struct encryption_policy {

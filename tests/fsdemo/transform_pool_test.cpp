@@ -195,7 +195,7 @@ TEST_CASE("of those that wait each release wakes one, and one that did not need 
     CHECK(waiters[2]->wakes == 1);
 }
 
-TEST_CASE("one that takes nothing from the pool, or could not use what it took, wakes another for what is idle") {
+TEST_CASE("one that takes nothing, or cannot use what it took, wakes another for what is idle") {
     pool_rig r(2, reuse::found);
     const tfm_grant first = r.acquire(0), second = r.acquire(1);
     std::vector<std::unique_ptr<counted_waiter>> waiters;
