@@ -72,13 +72,16 @@ class strategy_rig {
         strategy_->release(*env_, grant.lease);
         keys_->put(*info.key);
     }
-    /// Derive and setkey, with an info that is looked up like that of use().
-    void set_up(std::uint64_t extent, skcipher& transform) {
-        const auto info = keys_->get(*file_.master, nonce_of(extent), file_.config);
-        if (set_key(transform, *info.key, *env_))
+    /// Derive and setkey, and nothing that a hit has too.
+    void set_up(const extent_crypt_info& extent, skcipher& transform) {
+        if (set_key(transform, extent, *env_))
             std::abort();
-        keys_->put(*info.key);
     }
+    /// Until put().
+    extent_crypt_info& get(std::uint64_t extent) {
+        return *keys_->get(*file_.master, nonce_of(extent), file_.config).key;
+    }
+    void put(extent_crypt_info& extent) { keys_->put(extent); }
     const keyslot_counters& counters() const { return counters_; }
 
   private:
@@ -111,11 +114,15 @@ void run_uses(benchmark::State& state, const strategy_info& strategy, unsigned e
 void run_setup(benchmark::State& state) {
     strategy_rig rig(*find_strategy("full-in-io"), extents_max);
     const auto transform = make_skcipher(crypto_mode::aes_256_xts, 1).value();
-    std::uint64_t next = 0;
+    std::vector<extent_crypt_info*> extents;
+    for (unsigned n = 0; n < extents_max; ++n)
+        extents.push_back(&rig.get(n));
     for (auto _ : state)
-        for (unsigned i = 0; i < extents_max; ++i)
-            rig.set_up(next++ % extents_max, *transform);
+        for (const extent_crypt_info* extent : extents)
+            rig.set_up(*extent, *transform);
     count(state, extents_max);
+    for (extent_crypt_info* extent : extents)
+        rig.put(*extent);
 }
 
 void run_allocate(benchmark::State& state) {

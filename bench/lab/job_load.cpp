@@ -29,6 +29,7 @@ constexpr std::array<io_part, bio_stage_count> part_of_stage = [] {
     std::array<io_part, bio_stage_count> parts{};
     const auto set = [&](bio_stage stage, io_part part) { parts[static_cast<std::size_t>(stage)] = part; };
     set(bio_stage::queued, io_part::rest);
+    set(bio_stage::tfm_lookup, io_part::lookup);
     set(bio_stage::tfm_wait, io_part::wait);
     set(bio_stage::allocate, io_part::allocate);
     set(bio_stage::derive, io_part::derive);

@@ -35,9 +35,18 @@ std::uint64_t size_of_image(const lab_image_options& image) {
     return fsdemo::round_up_to_block(data + tree + 3 * std::min(tree, changed_tree_bytes_max) + spare_bytes);
 }
 
-scratch_file make_image(const lab_image_options& image, std::uint64_t size_bytes) {
-    return image.path.empty() ? scratch_file::temporary(temporary_directory(2 * size_bytes), size_bytes)
-                              : scratch_file::named(image.path, size_bytes, image.overwrite);
+std::string directory_of(const std::string& path) {
+    const auto directory = std::filesystem::path(path).parent_path();
+    return directory.empty() ? "." : directory.string();
+}
+
+scratch_file make_image(const lab_image_options& image, const std::string& directory,
+                        std::uint64_t size_bytes) {
+    if (image.path.empty())
+        return scratch_file::temporary(directory, size_bytes);
+    scratch_file made = scratch_file::named(image.path, size_bytes, image.overwrite);
+    check_room(directory, size_bytes); // for the copy, before hours may go into the image
+    return made;
 }
 
 // Byte by byte: a filesystem that lets two files share blocks would part them while I/O is timed.
@@ -80,22 +89,17 @@ std::vector<fsdemo::key_identifier> lab_master_keys::add_to(fsdemo::keyring& rin
 lab_image::lab_image(const lab_options& options, env& e)
     : options_(options.image), keys_(options.workload.seed, options.image.master_keys),
       size_bytes_(size_of_image(options.image)) {
-    image_.emplace(make_image(options_, size_bytes_));
+    // The copy is beside the image: on the same medium.
+    const std::string directory =
+        options_.path.empty() ? temporary_directory(2 * size_bytes_) : directory_of(options_.path);
+    image_.emplace(make_image(options_, directory, size_bytes_));
     files_ = lay_out(image_->path(), options, keys_, e);
-    copy_.emplace(scratch_file::temporary(place_of_copy(), size_bytes_));
+    copy_.emplace(scratch_file::temporary(directory, size_bytes_));
     copy_contents(image_->path(), copy_->path());
     settle(image_->path());
     settle(copy_->path());
     if (!options_.path.empty())
         image_->keep();
-}
-
-// Beside the image: on the same medium.
-std::string lab_image::place_of_copy() const {
-    if (options_.path.empty())
-        return temporary_directory(2 * size_bytes_);
-    const auto directory = std::filesystem::path(options_.path).parent_path();
-    return directory.empty() ? "." : directory.string();
 }
 
 std::size_t lab_image::nodes() const noexcept {

@@ -51,8 +51,6 @@ class lab_image {
     std::size_t nodes() const noexcept;
 
   private:
-    std::string place_of_copy() const;
-
     const lab_image_options& options_;
     const lab_master_keys keys_;
     const std::uint64_t size_bytes_;

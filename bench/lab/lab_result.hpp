@@ -18,15 +18,15 @@
 namespace blkcrypto::bench {
 
 /// Where the time of an I/O went.
-enum class io_part : std::uint8_t { derive, setkey, allocate, wait, cipher, storage, rest };
-inline constexpr std::size_t io_part_count = 7;
+enum class io_part : std::uint8_t { lookup, derive, setkey, allocate, wait, cipher, storage, rest };
+inline constexpr std::size_t io_part_count = 8;
 inline constexpr std::array<std::string_view, io_part_count> io_part_names{
-    "derive", "setkey", "allocate", "wait", "cipher", "storage", "rest"};
+    "lookup", "derive", "setkey", "allocate", "wait", "cipher", "storage", "rest"};
 
 /// Of the I/Os that were looked into, one of so many; sums over them.
 struct time_attribution {
     std::uint64_t ios = 0;
-    std::uint64_t whole_ns = 0; // measured apart from the parts
+    std::uint64_t whole_ns = 0; // their latencies
     std::array<std::uint64_t, io_part_count> part_ns{};
     // Of those that had to set a key up.
     std::uint64_t setups = 0;

@@ -2,6 +2,7 @@
 #include "bench/lab/scratch_file.hpp"
 
 #include "bench/image_files.hpp"
+#include "bench/lab/lab_figures.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <cerrno>
@@ -12,9 +13,16 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include <vector>
 
 namespace blkcrypto::bench {
 namespace {
+
+// 0 if nobody knows.
+std::uint64_t free_bytes(const std::string& directory) {
+    struct statvfs room {};
+    return statvfs(directory.c_str(), &room) == 0 ? std::uint64_t{room.f_bavail} * room.f_frsize : 0;
+}
 
 bool is_there(const std::string& path) {
     struct stat found {};
@@ -58,13 +66,29 @@ scratch_file::~scratch_file() {
 // The question is what keys cost: where memory is the medium, that shows.
 std::string temporary_directory(std::uint64_t size_bytes) {
     const char* const named = std::getenv("TMPDIR");
+    std::vector<std::string> places{"/dev/shm", "/tmp"};
     if (named != nullptr && *named != '\0')
-        return named;
-    constexpr const char* in_memory = "/dev/shm";
-    struct statvfs room {};
-    const bool has_room = access(in_memory, W_OK | X_OK) == 0 && statvfs(in_memory, &room) == 0 &&
-                          room.f_bavail * room.f_frsize / 2 > size_bytes;
-    return has_room ? in_memory : "/tmp";
+        places = {named};
+    for (const std::string& place : places)
+        if (access(place.c_str(), W_OK | X_OK) == 0 && free_bytes(place) / 2 >= size_bytes)
+            return place;
+    const std::string& last = places.back();
+    if (access(last.c_str(), W_OK | X_OK) != 0)
+        throw cli::file_error(cli::exit_failed, last, errno);
+    throw cli::program_error(
+        cli::exit_failed, last,
+        fmt::format("temporary images of {} would take more than half of what is free; --filename is for "
+                    "another place, or fewer --files or --extents-per-file",
+                    bytes_text(static_cast<double>(size_bytes))),
+        ENOSPC);
+}
+
+void check_room(const std::string& directory, std::uint64_t size_bytes) {
+    if (free_bytes(directory) < size_bytes)
+        throw cli::program_error(cli::exit_failed, directory,
+                                 fmt::format("no room for {}, the image and its copy",
+                                             bytes_text(static_cast<double>(size_bytes))),
+                                 ENOSPC);
 }
 
 } // namespace blkcrypto::bench

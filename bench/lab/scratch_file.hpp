@@ -38,7 +38,12 @@ class scratch_file {
     bool is_kept_;
 };
 
-/// Where temporary files of so many bytes go: $TMPDIR, or memory if it has twice the room, or /tmp.
+/// Where temporary files of so many bytes go: $TMPDIR, or without that memory or /tmp, the first that has
+/// twice the room. Nobody asked for them there: program_error, exit code 1, if that would be more than half
+/// of what is free.
 std::string temporary_directory(std::uint64_t size_bytes);
+
+/// program_error, exit code 1, if `directory` has no room for so many bytes.
+void check_room(const std::string& directory, std::uint64_t size_bytes);
 
 } // namespace blkcrypto::bench

@@ -60,8 +60,9 @@ enum class bio_op : std::uint8_t { read, write, flush, discard, write_zeroes };
 /// The stages whose time can be told apart.
 enum class bio_stage : std::uint8_t {
     queued,
-    tfm_wait,
-    allocate, // a tfm, by a source that makes them in the I/O path
+    tfm_lookup, // from asking for a tfm or keyslot on, as far as nothing below is done for it
+    tfm_wait,   // parked, until one came free or what it needs was there
+    allocate,   // a tfm, by a source that makes them in the I/O path
     derive,
     setkey,
     cipher,
@@ -69,7 +70,7 @@ enum class bio_stage : std::uint8_t {
     storage,
     done
 };
-inline constexpr std::size_t bio_stage_count = 9;
+inline constexpr std::size_t bio_stage_count = 10;
 
 /// Where the time of a bio went. Time is one line: it belongs to the stage entered last, so that the parts
 /// add up to the whole. Filled only for bios that bring one.

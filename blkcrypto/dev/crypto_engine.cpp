@@ -123,8 +123,10 @@ result<const skcipher*> crypto_engine::tfm_for(const engine_work& work, unsigned
     command_key& mine = command_keys_[worker];
     if (mine.key != &key) {
         mine.key = nullptr;
-        if (const std::error_code error = mine.tfms->set_key(key, only_slot))
+        if (const std::error_code error = mine.tfms->set_key(key, only_slot, work.clock, work.stamps))
             return error;
+        if (work.stamps != nullptr)
+            work.stamps->enter(bio_stage::cipher, work.clock.now_ns());
         mine.key = &key;
     }
     return &mine.tfms->tfm(only_slot, key.config().mode);

@@ -28,7 +28,9 @@ struct engine_work {
     bvec_iter& at;      // the first data unit not yet crypted; moved on
     dun& at_dun;
     std::uint32_t bytes;
-    std::byte* target; // null: in place
+    std::byte* target;  // null: in place
+    env& clock;         // for the stamps
+    bio_stamps* stamps; // null: nobody asks; they get the time of a key that comes with the command
 };
 
 class crypto_engine {

@@ -139,11 +139,13 @@ bool inline_crypto_queue::try_start_write(command& c) noexcept {
 }
 
 void inline_crypto_queue::get_slot(command& c) noexcept {
-    c.enter_stage(bio_stage::tfm_wait, environment());
+    c.enter_stage(bio_stage::tfm_lookup, environment());
     acquire_context asker{environment(), c, counters_, c.stamps()};
     const keyslot_grant grant = engine_.profile().get_keyslot(*c.whole().crypt.key, asker);
-    if (grant.outcome == acquire_outcome::parked)
+    if (grant.outcome == acquire_outcome::parked) {
+        c.enter_stage(bio_stage::tfm_wait, environment());
         return give_memory_back(c);
+    }
     if (grant.outcome == acquire_outcome::failed)
         return finish(c, grant.status);
     c.slot = grant.slot;
@@ -202,7 +204,8 @@ void inline_crypto_queue::run_on_engine(unsigned worker) noexcept {
         crypto_engine::batch_scope batch(engine_, worker);
         while (task* next = batch_.commands.pop()) {
             command& c = static_cast<command&>(*next);
-            c.outcome = batch.crypt({c.whole(), c.slot, c.at, c.at_dun, c.piece_bytes, c.chunk.data});
+            c.outcome = batch.crypt(
+                {c.whole(), c.slot, c.at, c.at_dun, c.piece_bytes, c.chunk.data, environment(), c.stamps()});
             done.push(c);
         }
     }

@@ -174,8 +174,11 @@ void fallback_queue::finish(job& j) noexcept {
 
 tfm_grant fallback_queue::acquire_tfm(job& j) noexcept {
     acquire_context asker{env_, j, counters_, j.stamps()};
-    j.enter_stage(bio_stage::tfm_wait, env_);
-    return fallback_.tfms().acquire(*j.whole().crypt.key, asker);
+    j.enter_stage(bio_stage::tfm_lookup, env_);
+    const tfm_grant grant = fallback_.tfms().acquire(*j.whole().crypt.key, asker);
+    if (grant.outcome == acquire_outcome::parked)
+        j.enter_stage(bio_stage::tfm_wait, env_);
+    return grant;
 }
 
 // As acquire_tfm(), for a job of many that are run one after the other: they ask once for a run of the same

@@ -71,15 +71,15 @@ result<slot_tfms::tfm_row> slot_tfms::make_row(env& e, crypto_mode mode) const {
 
 std::error_code slot_tfms::keyslot_program(const key_request& key, keyslot_index slot,
                                            acquire_context& asker) noexcept {
-    return key_tfm(key, slot, [&](bio_stage stage) { asker.enter_stage(stage); });
+    return set_key(key, slot, asker.environment, asker.stamps);
 }
 
-std::error_code slot_tfms::set_key(const key_request& key, keyslot_index slot) noexcept {
-    return key_tfm(key, slot, [](bio_stage) {});
-}
-
-template <typename EnterStage>
-std::error_code slot_tfms::key_tfm(const key_request& key, keyslot_index slot, EnterStage enter) noexcept {
+std::error_code slot_tfms::set_key(const key_request& key, keyslot_index slot, env& clock,
+                                   bio_stamps* stamps) noexcept {
+    const auto enter = [&](bio_stage stage) {
+        if (stamps != nullptr) [[unlikely]]
+            stamps->enter(stage, clock.now_ns());
+    };
     const crypto_mode mode = key.config().mode;
     crypto_mode& keyed = keyed_mode_[slot.value];
     if (keyed != mode)

@@ -40,7 +40,8 @@ class slot_tfms final : public crypto_ll_ops {
     }
 
     /// keyslot_program() and keyslot_evict() for whoever has the slots to itself, without a profile.
-    std::error_code set_key(const key_request& key, keyslot_index slot) noexcept;
+    std::error_code set_key(const key_request& key, keyslot_index slot, env& clock,
+                            bio_stamps* stamps) noexcept;
     void blank(keyslot_index slot) noexcept;
 
     std::error_code keyslot_program(const key_request& key, keyslot_index slot,
@@ -53,9 +54,6 @@ class slot_tfms final : public crypto_ll_ops {
 
     slot_tfms(unsigned num_slots, unsigned lanes, secret&& scratch_key);
     result<tfm_row> make_row(env& e, crypto_mode mode) const;
-    template <typename EnterStage>
-    std::error_code key_tfm(const key_request& key, keyslot_index slot, EnterStage enter) noexcept;
-
     const unsigned lanes_;
     mutex adding_;
     std::array<std::atomic<bool>, crypto_mode_count> added_{};

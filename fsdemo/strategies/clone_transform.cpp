@@ -38,6 +38,7 @@ class clone_transform final : public extent_transforms {
 
   private:
     making make(const extent_crypt_info& extent, acquire_context& asker) noexcept override {
+        asker.enter_stage(bio_stage::allocate);
         return made(
             or_no_memory([&] { return memory().allocate_in_io(asker.environment, extent.config().mode); }));
     }

@@ -9,7 +9,6 @@ tfm_grant extent_transforms::acquire(const key_request& key, acquire_context& as
         ++asker.counters.hits;
         return {acquire_outcome::ready, {known}};
     }
-    asker.enter_stage(bio_stage::allocate);
     const making made = make(extent, asker);
     if (made.outcome != acquire_outcome::ready) {
         asker.counters.waits += made.outcome == acquire_outcome::parked ? 1U : 0U;

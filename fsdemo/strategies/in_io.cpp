@@ -20,6 +20,7 @@ extent_transforms::making in_io::make(const extent_crypt_info& extent, acquire_c
     const acquire_outcome module = extent.modules().request(mode, asker.parked, status);
     if (module != acquire_outcome::ready)
         return {module, nullptr, status};
+    asker.enter_stage(bio_stage::allocate);
     return made(or_no_memory([&] { return api_.allocate_in_io(e, mode); }));
 }
 

@@ -40,6 +40,8 @@ class transform_pool {
     unsigned on_loan(env& e) noexcept;
 
   private:
+    friend struct transform_pool_checker; // of the tests: looks at the transforms as they are
+
     struct pooled {
         std::unique_ptr<skcipher> tfm;
         transform_pool* pool = nullptr;

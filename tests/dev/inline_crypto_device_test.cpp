@@ -15,6 +15,7 @@
 #include "tests/support/random_bytes.hpp"
 #include "tests/support/simulated_env.hpp"
 #include "tests/support/test_seed.hpp"
+#include "tests/support/ticking_env.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -351,6 +352,29 @@ TEST_CASE("the parts of an inline bio's time sum to the whole") {
     CHECK(stamps.stage == bio_stage::done);
     CHECK(sum == stamps.entered_ns - before);
     CHECK(stamps.spent_ns[static_cast<std::size_t>(bio_stage::cipher)] > 0);
+}
+
+TEST_CASE("setting a key up has time of its own, in a keyslot and with a command") {
+    for (const unsigned slots : {1U, 0U}) {
+        CAPTURE(slots);
+        simulated_env e(test_seed());
+        ticking_env ticking(e);
+        simulated_executor engine_thread(e, test_seed(), 5'000);
+        std::vector<std::byte> storage(disk_bytes);
+        auto memory = make_memory_device(storage);
+        auto device = *make_inline_crypto_device(*memory, engine_with(slots), e, {engine_thread, 1});
+        auto queue = *device->make_queue(ticking, {});
+        const auto keys = some_keys(1);
+        std::vector<std::byte> data(unit_bytes);
+        test_io io(bio_op::write, {0}, {segment_of(data)});
+        io.what.set_crypt_ctx(*keys[0], dun(0));
+        bio_stamps stamps;
+        stamps.begin(ticking.now_ns());
+        io.what.stamps = &stamps;
+        REQUIRE(run(*queue, io) == blk_status::ok);
+        for (const bio_stage stage : {bio_stage::derive, bio_stage::setkey, bio_stage::cipher})
+            CHECK(stamps.spent_ns[static_cast<std::size_t>(stage)] > 0);
+    }
 }
 
 TEST_CASE("an engine without workers or an implemented mode, or with too many slots, is not made") {

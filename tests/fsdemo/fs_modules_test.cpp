@@ -91,6 +91,25 @@ TEST_CASE("a module is read at open, in the I/O path or never, as the strategy s
     }
 }
 
+TEST_CASE("while its module is read an I/O waits, and allocates nothing") {
+    module_rig r(*find_strategy("full-in-io"));
+    const auto file = *r.fs->open(r.inode);
+    std::vector<std::byte> memory(block_bytes);
+    waited_io io;
+    bio_stamps stamps;
+    io.io.prepare(file_op::read, *file, 0, memory, io);
+    io.io.stamps = &stamps;
+    stamps.begin(r.e.now_ns());
+    r.fs->submit(io.io);
+    while (r.fs->in_flight() != 0) {
+        r.e.advance_clock(1000);
+        r.fs->poll();
+    }
+    CHECK(r.fs->modules_loaded() == 1);
+    CHECK(stamps.spent_ns[static_cast<std::size_t>(bio_stage::tfm_wait)] >= 1000);
+    CHECK(stamps.spent_ns[static_cast<std::size_t>(bio_stage::allocate)] == 0);
+}
+
 TEST_CASE("all that wait for a module go on when it is there, and are told when it cannot be read") {
     for (const strategy_info& s : strategies()) {
         CAPTURE(s.name);

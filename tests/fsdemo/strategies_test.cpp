@@ -2,7 +2,9 @@
 // Every strategy through whole filesystems: the bytes are the same, whoever sets keys up, and everybody gets
 // on with a single transform; what is allocated when is what the strategy says.
 #include "tests/fsdemo/crypt_rig.hpp"
+#include "tests/support/counted_waiter.hpp"
 #include "tests/support/test_seed.hpp"
+#include "tests/support/ticking_env.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -45,6 +47,15 @@ inode_number inode_of(demo_fs& fs, const std::string& path) {
 
 bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
     return std::ranges::find(names, name) != names.end();
+}
+
+// Of an extent that nothing was prepared for at open.
+bool allocates_in_io(const strategy_info& s) {
+    return is_one_of(s.name, {"full-in-io", "nofs-in-io", "all-at-open", "clone-transform"});
+}
+
+std::uint64_t spent_in(const bio_stamps& stamps, bio_stage stage) {
+    return stamps.spent_ns[static_cast<std::size_t>(stage)];
 }
 
 } // namespace
@@ -161,10 +172,7 @@ TEST_CASE("I/O waits for the only transform while somebody else has it, and goes
         REQUIRE_FALSE(r.stack->strategy()->file_opened(r.e, other));
         const auto keys = *extent_keys::make(r.stack->door(), {.capacity = 1});
         extent_crypt_info* const extent = keys->get(*other.master, {}, other.config, &other).key;
-        struct no_waiter final : waiter {
-            using waiter::waiter;
-            void run(unsigned) noexcept override {}
-        } parked(r.e);
+        counted_waiter parked(r.e);
         keyslot_counters use;
         acquire_context asker{r.e, parked, use};
         const tfm_grant held = r.stack->strategy()->acquire(*extent, asker);
@@ -174,6 +182,9 @@ TEST_CASE("I/O waits for the only transform while somebody else has it, and goes
         waited_io io;
         io.io.prepare(file_op::write, *file, 0, block, io);
         io.io.in_place = true;
+        bio_stamps stamps;
+        io.io.stamps = &stamps;
+        stamps.begin(r.e.now_ns());
         r.fs->submit(io.io);
         for (int polls = 0; polls < 1000; ++polls) {
             r.e.advance_clock(1'000'000);
@@ -186,6 +197,9 @@ TEST_CASE("I/O waits for the only transform while somebody else has it, and goes
             r.fs->wait();
         CHECK(io.ends == 1);
         CHECK_FALSE(io.io.status);
+        // The clock stands still but for the polls, the first of which are the filesystem's.
+        CHECK(spent_in(stamps, bio_stage::tfm_wait) + spent_in(stamps, bio_stage::queued) == 1'000'000'000);
+        CHECK(spent_in(stamps, bio_stage::tfm_wait) > 900'000'000);
         CHECK(read_at(*r.fs, *file, 0, block_bytes).value() == block_of(2));
         keys->put(*extent);
         keys->forget(other);
@@ -207,6 +221,47 @@ TEST_CASE("an extent that two files share is read through both, whoever its info
         CHECK(has_extents(*r.fs, *second, 4, 0));
         first.reset(); // whose infos, if they are its own, go
         CHECK(has_extents(*r.fs, *second, 4, 0));
+    }
+}
+
+TEST_CASE("a first use derives, sets and, under some, allocates; the next one only looks up") {
+    for (const strategy_info& s : strategies()) {
+        CAPTURE(s.name);
+        if (s.make == nullptr)
+            continue;
+        crypt_rig r(s, roomy);
+        ticking_env ticking(r.e);
+        keyring ring;
+        const auto bytes = master_key_bytes(1);
+        file_crypt_info file(*ring.get(*ring.add(bytes), 16),
+                             {crypto_mode::aes_256_xts, *data_unit_size::make(4096), 3});
+        key_strategy& strategy = *r.stack->strategy();
+        const auto keys = *extent_keys::make(r.stack->door(), {.capacity = 1});
+        REQUIRE_FALSE(strategy.start_using(r.e, file.config));
+        REQUIRE_FALSE(keys->reserve_memory(file.config.mode));
+        REQUIRE_FALSE(strategy.file_opened(r.e, file));
+        extent_crypt_info* const extent = keys->get(*file.master, {}, file.config, &file).key;
+        counted_waiter parked(ticking);
+        keyslot_counters use;
+        for (const bool is_first : {true, false}) {
+            bio_stamps stamps;
+            stamps.begin(ticking.now_ns());
+            acquire_context asker{ticking, parked, use, &stamps};
+            const tfm_grant grant = strategy.acquire(*extent, asker);
+            REQUIRE(grant.outcome == acquire_outcome::ready);
+            stamps.enter(bio_stage::done, ticking.now_ns());
+            const bool sets_up = is_first || use.hits == 0; // those without a map know no second time
+            CHECK((spent_in(stamps, bio_stage::derive) != 0) == sets_up);
+            CHECK((spent_in(stamps, bio_stage::setkey) != 0) == sets_up);
+            CHECK((spent_in(stamps, bio_stage::allocate) != 0) == (is_first && allocates_in_io(s)));
+            CHECK(spent_in(stamps, bio_stage::tfm_wait) == 0);
+            strategy.release(ticking, grant.lease);
+        }
+        CHECK(use.hits ==
+              (is_one_of(s.name, {"pool-per-file", "pool-global", "pool-per-master-key"}) ? 0 : 1));
+        keys->put(*extent);
+        keys->forget(file);
+        strategy.file_closed(r.e, file);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "fsdemo/strategies/strategy_table.hpp"
 #include "fsdemo/strategies/transform_pool.hpp"
 #include "tests/fsdemo/crypt_rig.hpp"
+#include "tests/support/counted_waiter.hpp"
 #include "tests/support/test_cipher.hpp"
 #include "tests/support/test_seed.hpp"
 
@@ -25,12 +26,6 @@ crypto_nonce nonce_of(std::uint64_t number) {
     store_little(nonce.data(), number);
     return nonce;
 }
-
-struct counted_waiter final : waiter {
-    explicit counted_waiter(env& e) noexcept : waiter(e) {}
-    void run(unsigned) noexcept override { ++wakes; }
-    int wakes = 0;
-};
 
 /// A pool of stand-in ciphers, which can be asked whose key they hold, and extents that use it.
 struct pool_rig {

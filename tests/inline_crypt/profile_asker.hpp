@@ -3,6 +3,7 @@
 // Somebody who asks a crypto_profile or a tfm_source, and notes when it is woken.
 
 #include "blkcrypto/inline_crypt/acquisition.hpp"
+#include "tests/support/counted_waiter.hpp"
 
 namespace blkcrypto::test {
 
@@ -18,14 +19,8 @@ class profile_asker {
     unsigned take_wakes() noexcept { return std::exchange(waiter_.wakes, 0); }
 
   private:
-    struct counting_waiter final : waiter {
-        using waiter::waiter;
-        void run(unsigned) noexcept override { ++wakes; }
-        unsigned wakes = 0;
-    };
-
     keyslot_counters counters_;
-    counting_waiter waiter_;
+    counted_waiter waiter_;
     acquire_context context_;
 };
 

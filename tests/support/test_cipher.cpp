@@ -131,6 +131,10 @@ int second_mode::tfms_with(bytes_view key) noexcept {
         registry().tfms, [&](const auto* tfm) { return std::ranges::equal(tfm->key(), key); }));
 }
 
+bytes_view second_mode::key_of(const skcipher& tfm) noexcept {
+    return static_cast<const stand_in_cipher&>(tfm).key();
+}
+
 missing_mode::missing_mode(crypto_mode mode) {
     mode_that_is_missing = mode;
     override_selection({.passes = &passes});

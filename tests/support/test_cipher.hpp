@@ -30,6 +30,9 @@ class second_mode {
     /// The tfms that hold `key` now.
     static int tfms_with(bytes_view key) noexcept;
 
+    /// What a tfm of it holds; empty: nothing.
+    static bytes_view key_of(const skcipher& tfm) noexcept;
+
   private:
     std::array<skcipher_implementation, 1> implementations_;
 };
