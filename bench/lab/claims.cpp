@@ -62,14 +62,13 @@ claim_finding judge::s1() const {
     if (allocations == 0 && modules == 0)
         return not_shown(1, "full-in-io asked for no transform in the I/O path; I/O to extents that "
                             "have none yet would");
-    const time_attribution where = naive->attribution();
+    const io_times where = naive->times();
     std::string text = fmt::format(
         "full-in-io asked for {} ({}) in the I/O path in a round, {} an I/O, and loaded {} there. Allocating was "
         "{} of an I/O, {} % of its time.",
         counted(allocations, "transform"), bytes_text(median(*naive, &io_allocated_bytes_of)),
         short_number(median(*naive, &io_allocations_per_io_of)), counted(modules, "module"),
-        time_text(part_ns_per_io(where, io_part::allocate)),
-        short_number(part_percent(where, io_part::allocate)));
+        time_text(where.of(io_part::allocate)), short_number(where.percent(io_part::allocate)));
     const std::string first_byte = time_text(median(*naive, &first_byte_ns_of));
     if (const auto* slots = measured("fallback-keyslots"); slots != nullptr)
         text += fmt::format(" First byte after {}, with fallback-keyslots after {}.", first_byte,
@@ -124,7 +123,7 @@ claim_finding judge::s3() const {
     const auto* pool = measured("pool-per-file");
     if (pool == nullptr)
         return not_shown(3, why_missing({"pool-per-file"}));
-    const time_attribution where = pool->attribution();
+    const io_times where = pool->times();
     if (where.ios == 0)
         return not_shown(3, "no I/O of pool-per-file was looked into; more I/Os would be (--ios)");
     const double allocations = median(*pool, &io_allocations_of);
@@ -135,11 +134,9 @@ claim_finding judge::s3() const {
                     "{} ({} %) and setkey {} ({} %); {} % of its uses had to set a key up.",
                     counted(allocations, "transform"),
                     allocations == 0 ? "" : ", so the pool did not keep it out of there",
-                    time_text(static_cast<double>(where.whole_ns) / static_cast<double>(where.ios)),
-                    time_text(part_ns_per_io(where, io_part::derive)),
-                    short_number(part_percent(where, io_part::derive)),
-                    time_text(part_ns_per_io(where, io_part::setkey)),
-                    short_number(part_percent(where, io_part::setkey)),
+                    time_text(where.whole_ns), time_text(where.of(io_part::derive)),
+                    short_number(where.percent(io_part::derive)), time_text(where.of(io_part::setkey)),
+                    short_number(where.percent(io_part::setkey)),
                     short_number(100 - median(*pool, &hit_percent_of))));
 }
 
@@ -179,7 +176,7 @@ std::string judge::waits_text(const lab_strategy_result& pool) const {
     if (waits != 0)
         return fmt::format(" {} waited {} in {} I/Os of all rounds, {} % of their time.", pool.strategy->name,
                            counted(waits, "time"), short_number(sum_of(pool, &ios_of)),
-                           short_number(part_percent(pool.attribution(), io_part::wait)));
+                           short_number(pool.times().percent(io_part::wait)));
     if (options_.workload.jobs == 1)
         return fmt::format(" {} never waited, but one job cannot make a pool wait: it has a transform only "
                            "while it encrypts (--numjobs 2 or more can).",
@@ -301,19 +298,17 @@ claim_finding judge::s8() const {
 
 // What a miss costs with the key derived anew, and with a key that was kept.
 std::string judge::derived_keys_text(const lab_strategy_result& slots) const {
-    const time_attribution where = slots.attribution();
+    const io_times where = slots.times();
     if (where.setups == 0)
         return " No key had to be set up.";
-    const double setups = static_cast<double>(where.setups);
-    const double derive_ns = static_cast<double>(where.setup_derive_ns) / setups;
-    const double setkey_ns = static_cast<double>(where.setup_setkey_ns) / setups;
     const std::string cost = fmt::format("A miss of its cost {} to derive and {} to set",
-                                         time_text(derive_ns), time_text(setkey_ns));
+                                         time_text(where.setup_derive_ns), time_text(where.setup_setkey_ns));
     if (options_.derived_keys == 0)
         return fmt::format(
             " {}; a cache of derived keys would spare most of the first, {} %, but there was none in "
             "this run (--derived-key-cache).",
-            cost, short_number(100 * derive_ns / (derive_ns + setkey_ns)));
+            cost,
+            short_number(100 * where.setup_derive_ns / (where.setup_derive_ns + where.setup_setkey_ns)));
     const double hits = median(slots, &derived_key_hits_of);
     const double asked = hits + median(slots, &derived_key_misses_of);
     return fmt::format(

@@ -88,20 +88,17 @@ json steps_json(const lab_step_costs& steps) {
             {"cipher_ns", steps.cipher_ns}};
 }
 
-// Nanoseconds of an I/O, as an average of those that were looked into; null if none was.
-json attribution_json(const time_attribution& where) {
+// Nanoseconds of an I/O; null if none was looked into.
+json attribution_json(const io_times& where) {
     if (where.ios == 0)
         return nullptr;
-    const auto average = [](std::uint64_t sum, std::uint64_t count) {
-        return count == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(count);
-    };
-    json described{{"ios", where.ios}, {"whole", average(where.whole_ns, where.ios)}};
+    json described{{"ios", where.ios}, {"whole", where.whole_ns}};
     for (std::size_t part = 0; part < io_part_count; ++part)
-        described[std::string(io_part_names[part])] = average(where.part_ns[part], where.ios);
+        described[std::string(io_part_names[part])] = where.part_ns[part];
     described["setups"] = where.setups;
-    described["setup_derive"] = average(where.setup_derive_ns, where.setups);
-    described["setup_setkey"] = average(where.setup_setkey_ns, where.setups);
-    described["setup_allocate"] = average(where.setup_allocate_ns, where.setups);
+    described["setup_derive"] = where.setup_derive_ns;
+    described["setup_setkey"] = where.setup_setkey_ns;
+    described["setup_allocate"] = where.setup_allocate_ns;
     return described;
 }
 
@@ -164,7 +161,7 @@ void add_figures(json& described, const lab_strategy_result& of, const lab_strat
         described[name] = or_null(whole_json(of.over_rounds(figure).median));
     for (const auto& [name, figure] : cpu_figures)
         described[name] = or_null(of.over_rounds(figure).median);
-    described["attribution"] = attribution_json(of.attribution());
+    described["attribution"] = attribution_json(of.times());
 }
 
 json image_hashes_json(const lab_strategy_result& of) {

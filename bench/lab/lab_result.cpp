@@ -2,12 +2,28 @@
 #include "bench/lab/lab_result.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace blkcrypto::bench {
 namespace {
 
 spread spread_or_none(std::vector<double> values) {
     return values.empty() ? spread{} : spread_of(std::move(values));
+}
+
+// Of what a round has of it on average; rounds that have none of them say nothing.
+double median_of_averages(const std::vector<lab_turn_result>& rounds, std::uint64_t time_attribution::*count,
+                          auto sum) {
+    std::vector<double> averages;
+    for (const auto& round : rounds)
+        if (const std::uint64_t divisor = round.attribution.*count; divisor != 0)
+            averages.push_back(static_cast<double>(sum(round.attribution)) / static_cast<double>(divisor));
+    return spread_or_none(std::move(averages)).median;
+}
+
+double setup_median(const std::vector<lab_turn_result>& rounds, std::uint64_t time_attribution::*sum) {
+    return median_of_averages(rounds, &time_attribution::setups,
+                              [&](const time_attribution& of) { return of.*sum; });
 }
 
 } // namespace
@@ -53,10 +69,19 @@ latency_histogram lab_strategy_result::latencies() const {
     return all;
 }
 
-time_attribution lab_strategy_result::attribution() const {
-    time_attribution all;
-    for (const auto& round : rounds)
-        all += round.attribution;
+io_times lab_strategy_result::times() const {
+    io_times all;
+    for (const auto& round : rounds) {
+        all.ios += round.attribution.ios;
+        all.setups += round.attribution.setups;
+    }
+    for (std::size_t part = 0; part < io_part_count; ++part)
+        all.part_ns[part] = median_of_averages(rounds, &time_attribution::ios,
+                                               [&](const auto& of) { return of.part_ns[part]; });
+    all.whole_ns = std::accumulate(all.part_ns.begin(), all.part_ns.end(), 0.0);
+    all.setup_derive_ns = setup_median(rounds, &time_attribution::setup_derive_ns);
+    all.setup_setkey_ns = setup_median(rounds, &time_attribution::setup_setkey_ns);
+    all.setup_allocate_ns = setup_median(rounds, &time_attribution::setup_allocate_ns);
     return all;
 }
 

@@ -37,6 +37,21 @@ struct time_attribution {
     time_attribution& operator+=(const time_attribution& other) noexcept;
 };
 
+/// The same over rounds: of each part the median of what the rounds have on average, so that one round in
+/// which the machine did something else does not make a part of it.
+struct io_times {
+    std::uint64_t ios = 0; // looked into, of all rounds; 0: there are no times
+    double whole_ns = 0;   // the sum of the parts
+    std::array<double, io_part_count> part_ns{};
+    std::uint64_t setups = 0; // of all rounds
+    double setup_derive_ns = 0;
+    double setup_setkey_ns = 0;
+    double setup_allocate_ns = 0;
+
+    double of(io_part part) const noexcept { return part_ns[static_cast<std::size_t>(part)]; }
+    double percent(io_part part) const noexcept { return whole_ns == 0 ? 0 : 100 * of(part) / whole_ns; }
+};
+
 /// One strategy in one round.
 struct lab_turn_result {
     std::uint64_t files_opened = 0;
@@ -82,7 +97,7 @@ struct lab_strategy_result {
                                   double (*figure)(const lab_turn_result&)) const;
     spread ratio_to(const lab_strategy_result& control, double (*figure)(const lab_turn_result&)) const;
     latency_histogram latencies() const; // of all rounds together
-    time_attribution attribution() const;
+    io_times times() const;
 };
 
 /// Costs of single steps, measured in the same run, apart from any I/O; of the first mode.

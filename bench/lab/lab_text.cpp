@@ -29,7 +29,7 @@ using result_figure = double (*)(const lab_turn_result&);
 using cells = std::vector<std::string>;
 
 std::string name_of(const lab_strategy_result& result) {
-    return result.strategy == nullptr ? "(single key)" : to_ascii(result.strategy->name);
+    return to_ascii(result.strategy->name);
 }
 
 // The control first.
@@ -115,7 +115,8 @@ std::string header_text(const lab_options& options, const lab_result& result) {
            wrapped("image     ", image_text(options, result)) +
            wrapped("workload  ", workload_text(options.workload)) +
            wrapped("sizes     ", sizes_text(options)) + wrapped("steps     ", steps_text(result.steps)) +
-           wrapped("", "Figures are medians of the rounds, p25-p75 in brackets. ratio: of IOPS to the "
+           wrapped("", "Figures are medians of the rounds, p25-p75 in brackets; of an I/O's time, of "
+                       "each part by itself. ratio: of IOPS to the "
                        "single-key control, the same I/O with a transform that is never keyed again. "
                        "CPU an IO: of the jobs' threads, without an engine's. rest: the I/O waits behind "
                        "others, of which so many are in flight, and for the filesystem.") +
@@ -155,10 +156,10 @@ std::string time_table(const lab_result& result) {
     cells heads(io_part_names.begin(), io_part_names.end());
     heads[static_cast<std::size_t>(io_part::allocate)] = "alloc.";
     return table_text(result, layout, "time of an I/O, us", heads, [](const lab_strategy_result& of) {
-        const time_attribution where = of.attribution();
+        const io_times where = of.times();
         cells parts;
         for (std::size_t part = 0; part < io_part_count; ++part) {
-            const double us = part_ns_per_io(where, static_cast<io_part>(part)) / ns_per_us;
+            const double us = where.of(static_cast<io_part>(part)) / ns_per_us;
             parts.push_back(where.ios == 0 ? "-" : fmt::format("{:.{}f}", us, us < 10 ? 3 : 1));
         }
         return parts;
@@ -197,10 +198,10 @@ std::string throughput_chart(const lab_result& result) {
     return text + '\n';
 }
 
-double setup_ns_per_io(const time_attribution& where) {
+double setup_ns_per_io(const io_times& where) {
     double sum = 0;
     for (const setup_part& of : setup_parts)
-        sum += part_ns_per_io(where, of.part);
+        sum += where.of(of.part);
     return sum;
 }
 
@@ -208,13 +209,13 @@ double setup_ns_per_io(const time_attribution& where) {
 std::string setup_chart(const lab_result& result) {
     double most = 0;
     for (const auto* row : rows_of(result))
-        most = std::max(most, setup_ns_per_io(row->attribution()));
+        most = std::max(most, setup_ns_per_io(row->times()));
     std::string text = "setting keys up, of an I/O: D derive, K setkey, A allocate, W wait for one\n";
     for (const auto* row : rows_of(result)) {
-        const time_attribution where = row->attribution();
+        const io_times where = row->times();
         std::vector<bar_part> parts;
         for (const setup_part& of : setup_parts)
-            parts.push_back({of.letter, part_ns_per_io(where, of.part)});
+            parts.push_back({of.letter, where.of(of.part)});
         text += bar_line(*row, stacked_bar(parts, most, bar_columns),
                          where.ios == 0 ? "-" : time_text(setup_ns_per_io(where)));
     }

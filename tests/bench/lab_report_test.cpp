@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <doctest/doctest.h>
+#include <numeric>
 #include <sstream>
 
 using namespace blkcrypto;
@@ -84,7 +85,7 @@ TEST_CASE("each strategy is a row of every table, medians with the quartiles of 
     lab.of("prepared-map").rounds.resize(3);
     lab.of("prepared-map").rounds[2].elapsed_ns = 1'000'000'000; // 20 thousand a second
     const std::string text = lab.text();
-    CHECK(line_of(text, "(single key)", 0).ends_with(" 1"));
+    CHECK(line_of(text, "single-key", 0).ends_with(" 1"));
     const std::string speed = line_of(text, "prepared-map", 0);
     CAPTURE(speed);
     CHECK(has(speed, " 20  ")); // us an open
@@ -100,7 +101,7 @@ TEST_CASE("each strategy is a row of every table, medians with the quartiles of 
     CHECK(time.ends_with("1.500   0.500   0.000   0.000   1.000   6.000   1.000"));
     CHECK(has(line_of(text, "prepared-map", 3), "128 KiB"));
     CHECK(std::ranges::count(line_of(text, "full-in-io", 4), '#') ==
-          std::ranges::count(line_of(text, "(single key)", 4), '#'));
+          std::ranges::count(line_of(text, "single-key", 4), '#'));
     CHECK(std::ranges::count(line_of(text, "prepared-map", 4), '#') == 23); // half of them
     const std::string where = line_of(text, "prepared-map", 5);
     CAPTURE(where);
@@ -219,7 +220,7 @@ TEST_CASE("figures of no round, no I/O and no time are 0, and never a division b
                               &pinned_bytes_per_file_of, &io_allocations_per_io_of})
         CHECK(empty.over_rounds(figure).median == 0);
     CHECK(empty.ratio_to(empty, &iops_of).median == 0);
-    CHECK(part_percent(empty.attribution(), io_part::rest) == 0);
+    CHECK(empty.times().percent(io_part::rest) == 0);
     made_up_lab lab("library-key,prepared-map");
     for (auto& strategy : lab.result.strategies)
         strategy.rounds.assign(1, {});
@@ -238,8 +239,26 @@ TEST_CASE("a ratio compares the rounds that both have, in the same round") {
     CHECK(ratio.median == doctest::Approx(3));
     CHECK(ratio.p25 == doctest::Approx(2.5));
     CHECK(faster.latencies().total() == 2000);
-    CHECK(faster.attribution().ios == 200);
-    CHECK(faster.attribution().setup_derive_ns == 150'000);
+    CHECK(faster.times().ios == 200);
+    CHECK(faster.times().setups == 100);
+}
+
+TEST_CASE("a round that something else held up makes no part of an I/O's time, in table, chart and JSON") {
+    made_up_lab lab("prepared-map");
+    const std::string before = lab.text();
+    auto& held_up = lab.of("prepared-map").rounds[4].attribution;
+    held_up.whole_ns *= 50;
+    held_up.part_ns[static_cast<std::size_t>(io_part::derive)] *= 300;
+    held_up.setup_derive_ns *= 600;
+    lab.of("prepared-map").rounds[0].attribution = {}; // in it none was looked into
+    const io_times times = lab.of("prepared-map").times();
+    CHECK(times.of(io_part::derive) == 1'500);
+    CHECK(times.whole_ns == std::accumulate(times.part_ns.begin(), times.part_ns.end(), 0.0));
+    CHECK(times.ios == 600);
+    CHECK(times.setup_derive_ns == 1'500);
+    CHECK(lab.text() == before);
+    CHECK(lab.json()["strategies"][0]["attribution"]["derive"] == 1'500);
+    CHECK(lab.json()["strategies"][0]["attribution"]["whole"] == 10'000);
 }
 
 TEST_CASE("a paragraph is wrapped at blanks, and nowhere is wider than its columns") {
