@@ -2,6 +2,8 @@
 #include "bench/lab/lab_result.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <numeric>
 
 namespace blkcrypto::bench {
@@ -24,6 +26,31 @@ double median_of_averages(const std::vector<lab_turn_result>& rounds, std::uint6
 double setup_median(const std::vector<lab_turn_result>& rounds, std::uint64_t time_attribution::*sum) {
     return median_of_averages(rounds, &time_attribution::setups,
                               [&](const time_attribution& of) { return of.*sum; });
+}
+
+// Those that left the same image.
+struct image_group {
+    std::string_view hash;
+    std::vector<std::string_view> names;
+};
+
+std::vector<image_group> image_groups(std::span<const lab_strategy_result> strategies, std::size_t round) {
+    std::vector<image_group> groups;
+    for (const auto& strategy : strategies) {
+        if (round >= strategy.rounds.size())
+            continue;
+        const std::string_view hash = strategy.rounds[round].image_hash;
+        auto group = std::ranges::find(groups, hash, &image_group::hash);
+        if (group == groups.end())
+            group = groups.insert(groups.end(), {hash, {}});
+        group->names.push_back(strategy.strategy->name);
+    }
+    return groups;
+}
+
+std::string group_text(const image_group& group) {
+    const std::string names = fmt::format("{}", fmt::join(group.names, ", "));
+    return group.names.size() == 1 ? names : fmt::format("({})", names);
 }
 
 } // namespace
@@ -83,6 +110,25 @@ io_times lab_strategy_result::times() const {
     all.setup_setkey_ns = setup_median(rounds, &time_attribution::setup_setkey_ns);
     all.setup_allocate_ns = setup_median(rounds, &time_attribution::setup_allocate_ns);
     return all;
+}
+
+std::string image_difference(std::span<const lab_strategy_result> strategies, std::size_t round) {
+    const auto groups = image_groups(strategies, round);
+    if (groups.size() < 2)
+        return {};
+    std::size_t all = 0;
+    for (const auto& group : groups)
+        all += group.names.size();
+    std::vector<std::string_view> others;
+    std::vector<std::string> texts;
+    for (const auto& group : groups) {
+        texts.push_back(group_text(group));
+        if (2 * group.names.size() <= all)
+            others.insert(others.end(), group.names.begin(), group.names.end());
+    }
+    if (others.size() < all)
+        return fmt::format("{}", fmt::join(others, ", "));
+    return fmt::format("{} differ", fmt::join(texts, " and "));
 }
 
 } // namespace blkcrypto::bench

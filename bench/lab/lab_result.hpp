@@ -12,6 +12,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -121,5 +122,9 @@ struct lab_result {
     bool images_agree = false;
     std::string first_difference; // "round 3: pool-global"; empty: none
 };
+
+/// Who of those that finished round `round` (from 0) left another image than most of them did; without a
+/// majority all of them, by image: "(pool-global, library-key) and full-in-io differ". Empty: nobody.
+std::string image_difference(std::span<const lab_strategy_result> strategies, std::size_t round);
 
 } // namespace blkcrypto::bench

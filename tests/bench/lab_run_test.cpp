@@ -177,10 +177,19 @@ TEST_CASE("the parts of the time of the I/Os that are looked into add up to all 
 
 TEST_CASE("a strategy that writes other bytes is found by its image") {
     small_lab lab;
-    lab.options.strategies = {fsdemo::find_strategy("pool-global"), &single_key_strategy()};
-    const auto result = lab.run();
-    CHECK(!result.images_agree);
-    CHECK(result.first_difference == "round 1: single-key");
+    const auto* pool = fsdemo::find_strategy("pool-global");
+    const auto* map = fsdemo::find_strategy("prepared-map");
+    const auto* culprit = &single_key_strategy();
+    const auto found_among = [&](std::vector<const fsdemo::strategy_info*> strategies) {
+        lab.options.strategies = std::move(strategies);
+        const auto result = lab.run();
+        CHECK(!result.images_agree);
+        return result.first_difference;
+    };
+    CHECK(found_among({culprit, pool, map}) == "round 1: single-key"); // whoever begins
+    CHECK(found_among({pool, culprit, map}) == "round 1: single-key");
+    CHECK(found_among({pool, map, culprit}) == "round 1: single-key");
+    CHECK(found_among({pool, culprit}) == "round 1: pool-global and single-key differ");
 }
 
 TEST_CASE("a limit of memory stops those that have transforms by extent or by file at open, and no other") {
