@@ -92,11 +92,11 @@ lab_result lab::run() {
     result_.steps = measure_steps(options_, image_.master_keys(), env_);
     const trial tried = try_long_enough();
     ios_ = options_.workload.ios != 0 ? options_.workload.ios : tried.ios_in(options_.workload.runtime_ms);
+    record_trace(options_, ios_); // before the rounds: one that cannot be written takes no run with it
     round_progress progress(options_.workload.rounds * static_cast<unsigned>(participants()),
                             tried.turn_of(ios_));
     for (unsigned round = 0; round < options_.workload.rounds; ++round)
         run_round(round, progress);
-    record_trace(options_, ios_);
     result_.images_agree = result_.first_difference.empty();
     return std::move(result_);
 }

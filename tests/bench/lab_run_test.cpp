@@ -299,6 +299,23 @@ TEST_CASE("the trace of the first round is what its jobs did, and can be run aga
     check_all_ran(lab.options, lab.run());
 }
 
+TEST_CASE("a trace that cannot be written is found before any strategy has its turn") {
+    small_lab lab;
+    static unsigned made = 0;
+    static constexpr fsdemo::strategy_info never{
+        .name = "never",
+        .at_open = "",
+        .in_io = "",
+        .make = [](env&, const fsdemo::strategy_options&) -> result<std::unique_ptr<fsdemo::key_strategy>> {
+            ++made;
+            return make_error(EINVAL);
+        }};
+    lab.options.strategies = {&never};
+    lab.options.record = "/dev/full";
+    CHECK_THROWS_AS((void)lab.run(), cli::program_error);
+    CHECK(made == 0);
+}
+
 TEST_CASE("a strategy that cannot read what it wrote ends the run with a word about it") {
     small_lab lab;
     static constexpr fsdemo::strategy_info forgetful{
