@@ -120,27 +120,30 @@ struct named_figure {
 constexpr std::array spread_figures{named_figure{"iops", &iops_of},
                                     named_figure{"bytes_per_s", &bytes_per_s_of}};
 
-// Medians of the rounds; counts are of a round.
-constexpr std::array median_figures{named_figure{"open_ns_per_file", &open_ns_of},
-                                    named_figure{"open_ns_max", &open_max_ns_of},
-                                    named_figure{"first_byte_ns", &first_byte_ns_of},
-                                    named_figure{"p50_ns", &p50_ns_of},
-                                    named_figure{"p99_ns", &p99_ns_of},
-                                    named_figure{"p999_ns", &p999_ns_of},
-                                    named_figure{"transforms", &transforms_of},
-                                    named_figure{"pinned_bytes", &pinned_bytes_of},
-                                    named_figure{"reclaimable_bytes", &reclaimable_bytes_of},
-                                    named_figure{"transform_bytes_max", &transform_bytes_max_of},
-                                    named_figure{"io_allocations", &io_allocations_of},
-                                    named_figure{"io_allocated_bytes", &io_allocated_bytes_of},
-                                    named_figure{"hits", &hits_of},
-                                    named_figure{"steals", &steals_of},
-                                    named_figure{"misses", &misses_of},
-                                    named_figure{"waits", &waits_of},
-                                    named_figure{"derived_key_hits", &derived_key_hits_of},
-                                    named_figure{"derived_key_misses", &derived_key_misses_of},
-                                    named_figure{"modules_loaded", &modules_loaded_of},
-                                    named_figure{"modules_loaded_in_io", &modules_loaded_in_io_of}};
+// Medians of the rounds.
+constexpr std::array time_figures{named_figure{"open_ns_per_file", &open_ns_of},
+                                  named_figure{"open_ns_max", &open_max_ns_of},
+                                  named_figure{"first_byte_ns", &first_byte_ns_of},
+                                  named_figure{"p50_ns", &p50_ns_of},
+                                  named_figure{"p99_ns", &p99_ns_of},
+                                  named_figure{"p999_ns", &p999_ns_of}};
+
+// The same, of a round.
+constexpr std::array count_figures{named_figure{"ios", &ios_of},
+                                   named_figure{"transforms", &transforms_of},
+                                   named_figure{"pinned_bytes", &pinned_bytes_of},
+                                   named_figure{"reclaimable_bytes", &reclaimable_bytes_of},
+                                   named_figure{"transform_bytes_max", &transform_bytes_max_of},
+                                   named_figure{"io_allocations", &io_allocations_of},
+                                   named_figure{"io_allocated_bytes", &io_allocated_bytes_of},
+                                   named_figure{"hits", &hits_of},
+                                   named_figure{"steals", &steals_of},
+                                   named_figure{"misses", &misses_of},
+                                   named_figure{"waits", &waits_of},
+                                   named_figure{"derived_key_hits", &derived_key_hits_of},
+                                   named_figure{"derived_key_misses", &derived_key_misses_of},
+                                   named_figure{"modules_loaded", &modules_loaded_of},
+                                   named_figure{"modules_loaded_in_io", &modules_loaded_in_io_of}};
 
 constexpr std::array cpu_figures{named_figure{"host_cpu_s_per_gib", &host_cpu_s_per_gib_of},
                                  named_figure{"engine_cpu_s_per_gib", &engine_cpu_s_per_gib_of}};
@@ -157,8 +160,10 @@ void add_figures(json& described, const lab_strategy_result& of, const lab_strat
     for (const auto& [name, figure] : spread_figures)
         described[name] = or_null(spread_json(of.over_rounds(figure)));
     described["ratio_to_single_key"] = or_null(spread_json(of.ratio_to(control, &iops_of)));
-    for (const auto& [name, figure] : median_figures)
+    for (const auto& [name, figure] : time_figures)
         described[name] = or_null(whole_json(of.over_rounds(figure).median));
+    for (const auto& [name, figure] : count_figures)
+        described[name] = or_null(whole_json(of.count_over_rounds(figure)));
     for (const auto& [name, figure] : cpu_figures)
         described[name] = or_null(of.over_rounds(figure).median);
     described["attribution"] = attribution_json(of.times());

@@ -74,6 +74,16 @@ spread lab_strategy_result::over_rounds(double (*figure)(const lab_turn_result&)
     return spread_or_none(std::move(values));
 }
 
+double lab_strategy_result::count_over_rounds(double (*count)(const lab_turn_result&)) const {
+    std::vector<double> counts;
+    for (const auto& round : rounds)
+        counts.push_back(count(round));
+    if (counts.empty())
+        return 0;
+    std::ranges::sort(counts);
+    return counts[(counts.size() - 1) / 2];
+}
+
 std::vector<double> lab_strategy_result::ratios_to(const lab_strategy_result& control,
                                                    double (*figure)(const lab_turn_result&)) const {
     std::vector<double> values;

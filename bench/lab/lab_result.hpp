@@ -93,6 +93,8 @@ struct lab_strategy_result {
     bool is_complete() const noexcept { return !stop && !rounds.empty(); }
     /// Nothing but 0 if there is no round; so is a ratio of no round, and one to 0.
     spread over_rounds(double (*figure)(const lab_turn_result&)) const;
+    /// The median of what is counted: one that a round has, of two in the middle the lower.
+    double count_over_rounds(double (*count)(const lab_turn_result&)) const;
     /// In the same round; of rounds that both have.
     std::vector<double> ratios_to(const lab_strategy_result& control,
                                   double (*figure)(const lab_turn_result&)) const;
