@@ -26,6 +26,10 @@ double median(const lab_strategy_result& strategy, double (*figure)(const lab_tu
     return strategy.over_rounds(figure).median;
 }
 
+double count(const lab_strategy_result& strategy, double (*figure)(const lab_turn_result&)) {
+    return strategy.count_over_rounds(figure);
+}
+
 double sum_of(const lab_strategy_result& strategy, double (*figure)(const lab_turn_result&)) {
     return std::accumulate(strategy.rounds.begin(), strategy.rounds.end(), 0.0,
                            [&](double sum, const auto& turn) { return sum + figure(turn); });

@@ -11,6 +11,8 @@
 namespace blkcrypto::bench::judging {
 
 double median(const lab_strategy_result& strategy, double (*figure)(const lab_turn_result&));
+/// The same of what is counted.
+double count(const lab_strategy_result& strategy, double (*figure)(const lab_turn_result&));
 /// Of all rounds.
 double sum_of(const lab_strategy_result& strategy, double (*figure)(const lab_turn_result&));
 difference difference_to(const lab_strategy_result& strategy, const lab_strategy_result& control,
@@ -50,11 +52,21 @@ class judge {
     std::string stop_text(const lab_strategy_result& strategy) const;
     claim_finding open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const;
     std::string shared_pools_text(const lab_strategy_result& per_file) const;
-    claim_verdict pool_verdict(const lab_strategy_result& per_file, const lab_strategy_result& global) const;
+    claim_verdict bottleneck_verdict(const lab_strategy_result& per_file,
+                                     const lab_strategy_result& global) const;
     std::string waits_text(const lab_strategy_result& pool) const;
-    std::string quiet_text() const;
+    std::string by_mounts(double modules) const;
+
+    struct quietness {
+        std::string text;      // empty: there is no strategy that sets up at open
+        claim_verdict verdict; // that all of them are quiet in the I/O path
+    };
+    quietness quiet_ones() const;
+
     std::string told_nothing_text() const;
     std::string derived_keys_text(const lab_strategy_result& slots) const;
+    claim_verdict map_and_cache_verdict(const lab_strategy_result& slots,
+                                        const lab_strategy_result& map) const;
 
     const lab_options& options_;
     const lab_result& result_;

@@ -51,25 +51,34 @@ bool has_prepared_transforms(const lab_strategy_result& strategy) {
            (strategy.strategy->has_pool || strategy.strategy->has_keyslots);
 }
 
+// Percentage points of an I/O's time that it waits longer for a shared pool than for a file's own. Less are
+// the look-ups, which the part called wait has, too, and what that part varies by from run to run.
+constexpr double waits_that_matter = 5;
+
+// Of nobody: 0.
+double wait_percent(const lab_strategy_result* pool) {
+    return pool == nullptr ? 0 : pool->times().percent(io_part::wait);
+}
+
 } // namespace
 
 claim_finding judge::s1() const {
     const auto* naive = measured("full-in-io");
     if (naive == nullptr)
         return not_shown(1, why_missing({"full-in-io"}));
-    const double allocations = median(*naive, &io_allocations_of);
-    const double modules = median(*naive, &modules_loaded_in_io_of);
+    const double allocations = count(*naive, &io_allocations_of);
+    const double modules = count(*naive, &modules_loaded_in_io_of);
     if (allocations == 0 && modules == 0)
         return not_shown(1, "full-in-io asked for no transform in the I/O path; I/O to extents that "
                             "have none yet would");
-    const time_attribution where = naive->attribution();
+    const io_times where = naive->times();
     std::string text = fmt::format(
-        "full-in-io asked for {} ({}) in the I/O path in a round, {} an I/O, and loaded {} there. Allocating was "
+        "full-in-io asked for {} ({}) in the I/O path in a round, {} an I/O, and loaded {} there{}. Allocating was "
         "{} of an I/O, {} % of its time.",
-        counted(allocations, "transform"), bytes_text(median(*naive, &io_allocated_bytes_of)),
+        counted(allocations, "transform"), bytes_text(count(*naive, &io_allocated_bytes_of)),
         short_number(median(*naive, &io_allocations_per_io_of)), counted(modules, "module"),
-        time_text(part_ns_per_io(where, io_part::allocate)),
-        short_number(part_percent(where, io_part::allocate)));
+        by_mounts(modules), time_text(where.of(io_part::allocate)),
+        short_number(where.percent(io_part::allocate)));
     const std::string first_byte = time_text(median(*naive, &first_byte_ns_of));
     if (const auto* slots = measured("fallback-keyslots"); slots != nullptr)
         text += fmt::format(" First byte after {}, with fallback-keyslots after {}.", first_byte,
@@ -99,8 +108,8 @@ claim_finding judge::open_costs(const lab_strategy_result& all, const lab_strate
         return finding(2, verdict_of(verdict), text);
     text += fmt::format(" It pinned no more here: {} for {}, prepared-map {} whatever their number (a pool "
                         "of {} for each mode).",
-                        bytes_text(median(all, &pinned_bytes_of)), plural(options_.image.extents(), "extent"),
-                        bytes_text(median(map, &pinned_bytes_of)), options_.strategy.pool_size);
+                        bytes_text(count(all, &pinned_bytes_of)), plural(options_.image.extents(), "extent"),
+                        bytes_text(count(map, &pinned_bytes_of)), options_.strategy.pool_size);
     return finding(2, claim_verdict::against, text);
 }
 
@@ -111,7 +120,7 @@ claim_finding judge::s2() const {
         if (const auto* map = measured("prepared-map"); map != nullptr)
             text +=
                 fmt::format(" prepared-map opened all {} and pinned {}.",
-                            plural(options_.image.files, "file"), bytes_text(median(*map, &pinned_bytes_of)));
+                            plural(options_.image.files, "file"), bytes_text(count(*map, &pinned_bytes_of)));
         return shown(2, std::move(text));
     }
     const std::string missing = why_missing({"all-at-open", "prepared-map"});
@@ -124,22 +133,20 @@ claim_finding judge::s3() const {
     const auto* pool = measured("pool-per-file");
     if (pool == nullptr)
         return not_shown(3, why_missing({"pool-per-file"}));
-    const time_attribution where = pool->attribution();
+    const io_times where = pool->times();
     if (where.ios == 0)
         return not_shown(3, "no I/O of pool-per-file was looked into; more I/Os would be (--ios)");
-    const double allocations = median(*pool, &io_allocations_of);
-    const bool sets_keys_up = median(*pool, &misses_of) != 0;
+    const double allocations = sum_of(*pool, &io_allocations_of); // one is too many, in whichever round
+    const bool sets_keys_up = count(*pool, &misses_of) != 0;
     return finding(
-        3, sets_keys_up ? claim_verdict::shown : claim_verdict::against,
+        3, sets_keys_up && allocations == 0 ? claim_verdict::shown : claim_verdict::against,
         fmt::format("pool-per-file asked for {} in the I/O path{}. Of the {} of an I/O, deriving was "
                     "{} ({} %) and setkey {} ({} %); {} % of its uses had to set a key up.",
                     counted(allocations, "transform"),
-                    allocations == 0 ? "" : ", so the pool did not keep it out of there",
-                    time_text(static_cast<double>(where.whole_ns) / static_cast<double>(where.ios)),
-                    time_text(part_ns_per_io(where, io_part::derive)),
-                    short_number(part_percent(where, io_part::derive)),
-                    time_text(part_ns_per_io(where, io_part::setkey)),
-                    short_number(part_percent(where, io_part::setkey)),
+                    allocations == 0 ? "" : ", all rounds together, so the pool did not keep it out of there",
+                    time_text(where.whole_ns), time_text(where.of(io_part::derive)),
+                    short_number(where.percent(io_part::derive)), time_text(where.of(io_part::setkey)),
+                    short_number(where.percent(io_part::setkey)),
                     short_number(100 - median(*pool, &hit_percent_of))));
 }
 
@@ -164,22 +171,27 @@ std::string judge::shared_pools_text(const lab_strategy_result& per_file) const 
     std::vector<std::string> shared;
     for (const char* name : {"pool-global", "pool-per-master-key"})
         if (const auto* pool = measured(name); pool != nullptr)
-            shared.push_back(fmt::format("{} {}", name, bytes_text(median(*pool, &pinned_bytes_of))));
+            shared.push_back(fmt::format("{} {}", name, bytes_text(count(*pool, &pinned_bytes_of))));
     const std::string pinned =
         per_file.rounds.empty()
             ? stop_text(per_file)
-            : fmt::format("pool-per-file pinned {}", bytes_text(median(per_file, &pinned_bytes_of)));
+            : fmt::format("pool-per-file pinned {}", bytes_text(count(per_file, &pinned_bytes_of)));
     return fmt::format("{}; {}, of {} opened.", pinned, fmt::join(shared, ", "),
                        plural(options_.image.files, "file"));
 }
 
-// Of all rounds together: a median would forget the waits of a few of them.
+// Waits of all rounds together: a median would forget those of a few of them.
 std::string judge::waits_text(const lab_strategy_result& pool) const {
     const double waits = sum_of(pool, &waits_of);
-    if (waits != 0)
-        return fmt::format(" {} waited {} in {} I/Os of all rounds, {} % of their time.", pool.strategy->name,
-                           counted(waits, "time"), short_number(sum_of(pool, &ios_of)),
-                           short_number(part_percent(pool.attribution(), io_part::wait)));
+    if (waits != 0) {
+        const auto* per_file = measured("pool-per-file");
+        return fmt::format(" {} waited {} in {} I/Os of all rounds; waiting was {} % of an I/O's time{}.",
+                           pool.strategy->name, counted(waits, "time"), short_number(sum_of(pool, &ios_of)),
+                           short_number(wait_percent(&pool)),
+                           per_file == nullptr ? ""
+                                               : fmt::format(", with pool-per-file {} %",
+                                                             short_number(wait_percent(per_file))));
+    }
     if (options_.workload.jobs == 1)
         return fmt::format(" {} never waited, but one job cannot make a pool wait: it has a transform only "
                            "while it encrypts (--numjobs 2 or more can).",
@@ -190,17 +202,18 @@ std::string judge::waits_text(const lab_strategy_result& pool) const {
 }
 
 // Of the shared pool's bottleneck, once it is the smaller: one that is slower, or that jobs wait for.
-claim_verdict judge::pool_verdict(const lab_strategy_result& per_file,
-                                  const lab_strategy_result& global) const {
-    if (!per_file.rounds.empty() && per_file.ratio_to(global, &pinned_bytes_of).median <= 1)
-        return claim_verdict::against;
+claim_verdict judge::bottleneck_verdict(const lab_strategy_result& per_file,
+                                        const lab_strategy_result& global) const {
     const auto speed = difference_to(global, per_file, &iops_of);
-    if (speed == difference::less || sum_of(global, &waits_of) != 0)
+    if (speed == difference::more)
+        return claim_verdict::against;
+    const double waits = wait_percent(&global) - wait_percent(measured("pool-per-file"));
+    const bool waits_much = sum_of(global, &waits_of) != 0 && waits >= waits_that_matter;
+    if (speed == difference::less || waits_much)
         return claim_verdict::shown;
     const bool could_wait = options_.workload.jobs > 1;
     const bool is_known = speed != difference::unknown || per_file.rounds.empty();
-    return speed == difference::more || (could_wait && is_known) ? claim_verdict::against
-                                                                 : claim_verdict::not_shown;
+    return could_wait && is_known ? claim_verdict::against : claim_verdict::not_shown;
 }
 
 claim_finding judge::s5() const {
@@ -215,10 +228,18 @@ claim_finding judge::s5() const {
     const std::string speed = per_file->rounds.empty()
                                   ? std::string()
                                   : fmt::format(" pool-global did {}.", iops_against(*global, *per_file));
-    return finding(5, pool_verdict(*per_file, *global),
-                   shared_pools_text(*per_file) + speed + waits_text(*global) +
-                       fmt::format(" A shrinker could take {} back from it.",
-                                   bytes_text(median(*global, &reclaimable_bytes_of))));
+    const bool is_smaller =
+        per_file->rounds.empty() || per_file->ratio_to(*global, &pinned_bytes_of).median > 1;
+    const auto bottleneck = bottleneck_verdict(*per_file, *global);
+    const std::string_view contrary = !is_smaller ? " pool-global was not the smaller one."
+                                      : bottleneck == claim_verdict::against
+                                          ? " pool-global was no bottleneck."
+                                          : "";
+    return finding(
+        5, is_smaller ? bottleneck : claim_verdict::against,
+        fmt::format("{}{}{}{}", shared_pools_text(*per_file), speed, waits_text(*global), contrary) +
+            fmt::format(" A shrinker could take {} back from it.",
+                        bytes_text(count(*global, &reclaimable_bytes_of))));
 }
 
 claim_finding judge::s6() const {
@@ -233,44 +254,53 @@ claim_finding judge::s6() const {
                     "the scope changes the context of what is done, not what is done. Who "
                     "holds the lock that it waits for is no matter of time: only a context "
                     "checker could show that.",
-                    iops_against(nofs, naive), counted(median(nofs, &io_allocations_of), "transform"),
-                    short_number(median(naive, &io_allocations_of))));
+                    iops_against(nofs, naive), counted(count(nofs, &io_allocations_of), "transform"),
+                    short_number(count(naive, &io_allocations_of))));
 }
 
-// Which of the strategies that set up at open did anything of it in the I/O path. Empty: there is none.
-std::string judge::quiet_text() const {
+// How many mounts have read modules, each for itself; of one there is nothing to say.
+std::string judge::by_mounts(double modules) const {
+    return modules == 0 || options_.workload.jobs == 1
+               ? std::string()
+               : fmt::format(", by {} mounts", options_.workload.jobs);
+}
+
+// Which of the strategies that set up at open did anything of it in the I/O path, in whichever round.
+judge::quietness judge::quiet_ones() const {
     result_list quiet;
     std::vector<std::string> others;
     double modules = 0;
     for (const auto& strategy : result_.strategies) {
         if (strategy.rounds.empty() || !has_prepared_transforms(strategy))
             continue;
-        const double allocations = median(strategy, &io_allocations_of);
-        const double in_io = median(strategy, &modules_loaded_in_io_of);
-        modules = std::max(modules, median(strategy, &modules_loaded_of));
+        const double allocations = sum_of(strategy, &io_allocations_of);
+        const double in_io = sum_of(strategy, &modules_loaded_in_io_of);
+        modules = std::max(modules, count(strategy, &modules_loaded_of));
         if (allocations == 0 && in_io == 0)
             quiet.push_back(&strategy);
         else
-            others.push_back(fmt::format("{} asked for {} and loaded {} there", strategy.strategy->name,
-                                         counted(allocations, "transform"), counted(in_io, "module")));
+            others.push_back(fmt::format("{} asked for {} and loaded {} there, all rounds together",
+                                         strategy.strategy->name, counted(allocations, "transform"),
+                                         counted(in_io, "module")));
     }
     std::string text;
     if (!quiet.empty())
-        text = fmt::format("{} asked for no transform and loaded no module in the I/O path (at open: {}).",
-                           names_of(quiet), counted(modules, "module"));
+        text = fmt::format("{} asked for no transform and loaded no module in the I/O path (at open: {}{}).",
+                           names_of(quiet), counted(modules, "module"), by_mounts(modules));
     for (const auto& other : others)
         text += fmt::format("{}But {}.", text.empty() ? "" : " ", other);
-    return text;
+    return {text, others.empty() ? claim_verdict::shown : claim_verdict::against};
 }
 
 claim_finding judge::s7() const {
-    const std::string quiet = quiet_text();
+    const auto [quiet, verdict] = quiet_ones();
     if (quiet.empty())
         return not_shown(7, "no strategy with a pool or keyslots was run (--strategies)");
-    return shown(7, fmt::format("Each of {} with {} has one mode, known when it is opened: {} Nothing is "
-                                "reflinked here, so the rule for reflinks is not part of it.",
-                                plural(options_.image.files, "file"),
-                                plural(options_.image.extents_per_file, "extent"), quiet));
+    return finding(7, verdict,
+                   fmt::format("Each of {} with {} has one mode, known when it is opened: {} Nothing is "
+                               "reflinked here, so the rule for reflinks is not part of it.",
+                               plural(options_.image.files, "file"),
+                               plural(options_.image.extents_per_file, "extent"), quiet));
 }
 
 // What the strategies did in the I/O path that hear of no mode at open.
@@ -278,42 +308,44 @@ std::string judge::told_nothing_text() const {
     const auto* naive = measured("full-in-io");
     if (naive == nullptr)
         return {};
+    const double modules = count(*naive, &modules_loaded_in_io_of);
     return fmt::format(
-        " full-in-io, which is told nothing at open, loaded {} and asked for {} in the I/O path.",
-        counted(median(*naive, &modules_loaded_in_io_of), "module"),
-        counted(median(*naive, &io_allocations_of), "transform"));
+        " full-in-io, which is told nothing at open, asked for {} and loaded {} in the I/O path{}.",
+        counted(count(*naive, &io_allocations_of), "transform"), counted(modules, "module"),
+        by_mounts(modules));
 }
 
 claim_finding judge::s8() const {
     const auto& modes = options_.image.modes;
     if (modes.size() < 2)
         return not_shown(8, "all files have one mode; --modes with two or more would");
-    const std::string quiet = quiet_text();
+    const auto [quiet, verdict] = quiet_ones();
     if (quiet.empty())
         return not_shown(8, "no strategy with a pool or keyslots was run (--strategies)");
     std::vector<std::string_view> names;
     for (const auto* mode : modes)
         names.push_back(mode->name);
-    return shown(8, fmt::format("{} modes ({}), one a file and named when it is opened, {} with {}: {}{}",
-                                modes.size(), fmt::join(names, ", "), plural(options_.image.files, "file"),
-                                plural(options_.image.extents(), "extent"), quiet, told_nothing_text()));
+    return finding(8, verdict,
+                   fmt::format("{} modes ({}), one a file and named when it is opened, {} with {}: {}{}",
+                               modes.size(), fmt::join(names, ", "), plural(options_.image.files, "file"),
+                               plural(options_.image.extents(), "extent"), quiet, told_nothing_text()));
 }
 
 // What a miss costs with the key derived anew, and with a key that was kept.
 std::string judge::derived_keys_text(const lab_strategy_result& slots) const {
-    const time_attribution where = slots.attribution();
+    const io_times where = slots.times();
+    const bool has_none = options_.derived_keys == 0;
     if (where.setups == 0)
-        return " No key had to be set up.";
-    const double setups = static_cast<double>(where.setups);
-    const double derive_ns = static_cast<double>(where.setup_derive_ns) / setups;
-    const double setkey_ns = static_cast<double>(where.setup_setkey_ns) / setups;
+        return fmt::format(" No key had to be set up{}.",
+                           has_none ? ", and no derived key was kept (--derived-key-cache)" : "");
     const std::string cost = fmt::format("A miss of its cost {} to derive and {} to set",
-                                         time_text(derive_ns), time_text(setkey_ns));
-    if (options_.derived_keys == 0)
+                                         time_text(where.setup_derive_ns), time_text(where.setup_setkey_ns));
+    if (has_none)
         return fmt::format(
             " {}; a cache of derived keys would spare most of the first, {} %, but there was none in "
             "this run (--derived-key-cache).",
-            cost, short_number(100 * derive_ns / (derive_ns + setkey_ns)));
+            cost,
+            short_number(100 * where.setup_derive_ns / (where.setup_derive_ns + where.setup_setkey_ns)));
     const double hits = median(slots, &derived_key_hits_of);
     const double asked = hits + median(slots, &derived_key_misses_of);
     return fmt::format(
@@ -323,16 +355,29 @@ std::string judge::derived_keys_text(const lab_strategy_result& slots) const {
         time_text(result_.steps.derive_ns));
 }
 
+// Of both halves: keyslots that are as good as the map, and derived keys that were kept and asked for again.
+claim_verdict judge::map_and_cache_verdict(const lab_strategy_result& slots,
+                                           const lab_strategy_result& map) const {
+    const auto speed = difference_to(slots, map, &iops_of);
+    if (speed == difference::less)
+        return claim_verdict::against;
+    const bool keys_paid = options_.derived_keys != 0 && sum_of(slots, &derived_key_hits_of) != 0;
+    return speed != difference::unknown && keys_paid ? claim_verdict::shown : claim_verdict::not_shown;
+}
+
 claim_finding judge::s9() const {
     const std::string missing = why_missing({"fallback-keyslots", "prepared-map"});
     if (!missing.empty())
         return not_shown(9, missing);
     const auto& slots = *measured("fallback-keyslots");
     const auto& map = *measured("prepared-map");
-    return shown(9, fmt::format("{} ({} slots), prepared-map in {} % (a pool of {}); the keyslots did {}.{}",
-                                hits_text(slots), options_.strategy.keyslots,
-                                short_number(median(map, &hit_percent_of)), options_.strategy.pool_size,
-                                iops_against(slots, map), derived_keys_text(slots)));
+    const auto verdict = map_and_cache_verdict(slots, map);
+    return finding(9, verdict,
+                   fmt::format("{} ({}), prepared-map in {} % (a pool of {}); the keyslots did {}.{}{}",
+                               hits_text(slots), plural(options_.strategy.keyslots, "slot"),
+                               short_number(median(map, &hit_percent_of)), options_.strategy.pool_size,
+                               iops_against(slots, map), derived_keys_text(slots),
+                               verdict == claim_verdict::against ? " As a map the keyslots did less." : ""));
 }
 
 } // namespace judging

@@ -155,15 +155,6 @@ bool has_tfm_use(const lab_strategy_result& strategy) {
                                [](const auto& turn) { return hits_of(turn) + misses_of(turn) != 0; });
 }
 
-double part_ns_per_io(const time_attribution& attribution, io_part part) {
-    return quotient(real(attribution.part_ns[static_cast<std::size_t>(part)]), real(attribution.ios));
-}
-
-double part_percent(const time_attribution& attribution, io_part part) {
-    return quotient(100 * real(attribution.part_ns[static_cast<std::size_t>(part)]),
-                    real(attribution.whole_ns));
-}
-
 difference difference_of(const std::vector<double>& ratios) {
     constexpr double near = 0.02;
     constexpr double noise_max = 0.05;

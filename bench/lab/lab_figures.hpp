@@ -43,9 +43,6 @@ std::size_t complete_strategies(const lab_result& result);
 /// Someone asked it for transforms at all: else there is no rate of hits.
 bool has_tfm_use(const lab_strategy_result& strategy);
 
-double part_ns_per_io(const time_attribution& attribution, io_part part);
-double part_percent(const time_attribution& attribution, io_part part);
-
 /// Less than so many rounds tell no difference, whatever it is: noise puts five on one side of 1 once in 16
 /// runs.
 inline constexpr std::size_t difference_rounds_min = 6;

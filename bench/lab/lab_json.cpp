@@ -88,20 +88,17 @@ json steps_json(const lab_step_costs& steps) {
             {"cipher_ns", steps.cipher_ns}};
 }
 
-// Nanoseconds of an I/O, as an average of those that were looked into; null if none was.
-json attribution_json(const time_attribution& where) {
+// Nanoseconds of an I/O; null if none was looked into.
+json attribution_json(const io_times& where) {
     if (where.ios == 0)
         return nullptr;
-    const auto average = [](std::uint64_t sum, std::uint64_t count) {
-        return count == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(count);
-    };
-    json described{{"ios", where.ios}, {"whole", average(where.whole_ns, where.ios)}};
+    json described{{"ios", where.ios}, {"whole", where.whole_ns}};
     for (std::size_t part = 0; part < io_part_count; ++part)
-        described[std::string(io_part_names[part])] = average(where.part_ns[part], where.ios);
+        described[std::string(io_part_names[part])] = where.part_ns[part];
     described["setups"] = where.setups;
-    described["setup_derive"] = average(where.setup_derive_ns, where.setups);
-    described["setup_setkey"] = average(where.setup_setkey_ns, where.setups);
-    described["setup_allocate"] = average(where.setup_allocate_ns, where.setups);
+    described["setup_derive"] = where.setup_derive_ns;
+    described["setup_setkey"] = where.setup_setkey_ns;
+    described["setup_allocate"] = where.setup_allocate_ns;
     return described;
 }
 
@@ -123,27 +120,30 @@ struct named_figure {
 constexpr std::array spread_figures{named_figure{"iops", &iops_of},
                                     named_figure{"bytes_per_s", &bytes_per_s_of}};
 
-// Medians of the rounds; counts are of a round.
-constexpr std::array median_figures{named_figure{"open_ns_per_file", &open_ns_of},
-                                    named_figure{"open_ns_max", &open_max_ns_of},
-                                    named_figure{"first_byte_ns", &first_byte_ns_of},
-                                    named_figure{"p50_ns", &p50_ns_of},
-                                    named_figure{"p99_ns", &p99_ns_of},
-                                    named_figure{"p999_ns", &p999_ns_of},
-                                    named_figure{"transforms", &transforms_of},
-                                    named_figure{"pinned_bytes", &pinned_bytes_of},
-                                    named_figure{"reclaimable_bytes", &reclaimable_bytes_of},
-                                    named_figure{"transform_bytes_max", &transform_bytes_max_of},
-                                    named_figure{"io_allocations", &io_allocations_of},
-                                    named_figure{"io_allocated_bytes", &io_allocated_bytes_of},
-                                    named_figure{"hits", &hits_of},
-                                    named_figure{"steals", &steals_of},
-                                    named_figure{"misses", &misses_of},
-                                    named_figure{"waits", &waits_of},
-                                    named_figure{"derived_key_hits", &derived_key_hits_of},
-                                    named_figure{"derived_key_misses", &derived_key_misses_of},
-                                    named_figure{"modules_loaded", &modules_loaded_of},
-                                    named_figure{"modules_loaded_in_io", &modules_loaded_in_io_of}};
+// Medians of the rounds.
+constexpr std::array time_figures{named_figure{"open_ns_per_file", &open_ns_of},
+                                  named_figure{"open_ns_max", &open_max_ns_of},
+                                  named_figure{"first_byte_ns", &first_byte_ns_of},
+                                  named_figure{"p50_ns", &p50_ns_of},
+                                  named_figure{"p99_ns", &p99_ns_of},
+                                  named_figure{"p999_ns", &p999_ns_of}};
+
+// The same, of a round.
+constexpr std::array count_figures{named_figure{"ios", &ios_of},
+                                   named_figure{"transforms", &transforms_of},
+                                   named_figure{"pinned_bytes", &pinned_bytes_of},
+                                   named_figure{"reclaimable_bytes", &reclaimable_bytes_of},
+                                   named_figure{"transform_bytes_max", &transform_bytes_max_of},
+                                   named_figure{"io_allocations", &io_allocations_of},
+                                   named_figure{"io_allocated_bytes", &io_allocated_bytes_of},
+                                   named_figure{"hits", &hits_of},
+                                   named_figure{"steals", &steals_of},
+                                   named_figure{"misses", &misses_of},
+                                   named_figure{"waits", &waits_of},
+                                   named_figure{"derived_key_hits", &derived_key_hits_of},
+                                   named_figure{"derived_key_misses", &derived_key_misses_of},
+                                   named_figure{"modules_loaded", &modules_loaded_of},
+                                   named_figure{"modules_loaded_in_io", &modules_loaded_in_io_of}};
 
 constexpr std::array cpu_figures{named_figure{"host_cpu_s_per_gib", &host_cpu_s_per_gib_of},
                                  named_figure{"engine_cpu_s_per_gib", &engine_cpu_s_per_gib_of}};
@@ -160,11 +160,13 @@ void add_figures(json& described, const lab_strategy_result& of, const lab_strat
     for (const auto& [name, figure] : spread_figures)
         described[name] = or_null(spread_json(of.over_rounds(figure)));
     described["ratio_to_single_key"] = or_null(spread_json(of.ratio_to(control, &iops_of)));
-    for (const auto& [name, figure] : median_figures)
+    for (const auto& [name, figure] : time_figures)
         described[name] = or_null(whole_json(of.over_rounds(figure).median));
+    for (const auto& [name, figure] : count_figures)
+        described[name] = or_null(whole_json(of.count_over_rounds(figure)));
     for (const auto& [name, figure] : cpu_figures)
         described[name] = or_null(of.over_rounds(figure).median);
-    described["attribution"] = attribution_json(of.attribution());
+    described["attribution"] = attribution_json(of.times());
 }
 
 json image_hashes_json(const lab_strategy_result& of) {

@@ -31,6 +31,13 @@ constexpr std::uint64_t extent_infos_max = std::uint64_t{1} << 17;
 constexpr std::uint64_t derived_keys_max = std::uint64_t{1} << 20;
 constexpr std::string_view accesses = "uniform, sequential, zipf:T, trace:FILE";
 
+// In two lines.
+std::string engines_text() {
+    const auto names = engine_names();
+    const auto half = names.begin() + static_cast<std::ptrdiff_t>((names.size() + 1) / 2);
+    return fmt::format("{},\n{}", fmt::join(names.begin(), half, ", "), fmt::join(half, names.end(), ", "));
+}
+
 unsigned parse_unsigned(std::string_view option, std::string_view text, std::uint64_t min,
                         std::uint64_t max) {
     return static_cast<unsigned>(parse_count(option, text, min, max));
@@ -230,7 +237,7 @@ void lab_arguments::add_to(CLI::App& verb) {
     verb.add_option("--strategies", strategies, "some of those below (default all)")->type_name("LIST");
     verb.add_option(
             "--filename", filename,
-            "the image (default a temporary file in $TMPDIR, in memory if it fits twice, or in\n/tmp; the control has a copy of it, likewise beside a named one)")
+            "the image (default a temporary file in $TMPDIR, in memory if it\nfits twice, or in /tmp; the control has a copy of it, likewise beside\na named one)")
         ->type_name("IMAGE");
     verb.add_flag("--overwrite", overwrite, "replace an existing image");
     verb.add_option("--files", files, "on the image (default 256)")->type_name("N");
@@ -249,16 +256,17 @@ void lab_arguments::add_to(CLI::App& verb) {
     verb.add_option("--iodepth", iodepth, "I/Os in flight per job (default 32)")->type_name("N");
     verb.add_option("--numjobs", numjobs, "threads, each with files of its own (default 1)")->type_name("N");
     verb.add_option("--ios", ios,
-                    "of a job in a round (default 20000, or the length of the trace over the jobs:\n"
-                    "a job with a smaller share of it begins its share anew)")
+                    "of a job in a round (default 20000, or the length of the trace over\n"
+                    "the jobs: a job with a smaller share of it begins its share anew)")
         ->type_name("N");
     verb.add_option("--runtime", runtime,
-                    "in place of --ios: per strategy, all rounds together, seconds or as in 500ms")
+                    "in place of --ios: as many I/Os as the control does in that time, all\n"
+                    "rounds together; every strategy does so many. Seconds, or as in 500ms")
         ->type_name("TIME");
     verb.add_option("--rounds", rounds, "in each every strategy has its turn (default 7)")->type_name("N");
     verb.add_option("--pool-size", pool_size, "transforms of a pool (default 128)")->type_name("N");
     verb.add_option("--keyslots", keyslots,
-                    "of fallback-keyslots and the engine (default 100, and the engine's own)")
+                    "of fallback-keyslots and the engine (default 100, and the engine's\nown)")
         ->type_name("N");
     verb.add_option("--derived-key-cache", derived_key_cache, "derived keys that are kept (default 0)")
         ->type_name("N");
@@ -268,10 +276,10 @@ void lab_arguments::add_to(CLI::App& verb) {
         ->type_name("N");
     verb.add_option("--engine", engine,
                     fmt::format("of inline-hardware: {}\n(default ufs-std, generic for modes it lacks)",
-                                fmt::join(engine_names(), ", ")))
+                                engines_text()))
         ->type_name("NAME");
     verb.add_option("--memory-limit", memory_limit,
-                    "of a strategy's transforms (default 512m, 0 is none): who needs more stops there")
+                    "of a strategy's transforms (default 512m, 0 is none): who needs more\nstops there")
         ->type_name("SIZE");
     verb.add_option("--seed", seed, "of keys, accesses and contents (default random)")->type_name("N");
     verb.add_option("--record", record, "write the first round's accesses, as a trace")->type_name("FILE");

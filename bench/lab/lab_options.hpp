@@ -32,7 +32,7 @@ struct lab_workload_options {
     unsigned depth = 32;     // file_ios that a job keeps in flight
     unsigned jobs = 1;       // threads, each with its own mount of the image and its own files (file % jobs)
     std::uint64_t ios = 0;   // of each job in each round; 0: as many as take about `runtime_ms`
-    unsigned runtime_ms = 0; // of each strategy in each round
+    unsigned runtime_ms = 0; // of the control in each round; every strategy does as many I/Os
     unsigned rounds = 7;     // less than 6 tell no difference
     std::uint64_t seed = 0;
 };
@@ -62,7 +62,7 @@ struct lab_arguments {
     std::string iodepth = "32";
     std::string numjobs = "1";
     std::string ios;     // empty: 20000, or the length of the trace; not beside runtime
-    std::string runtime; // seconds of each strategy, all rounds together
+    std::string runtime; // seconds of the control, all rounds together
     std::string rounds = "7";
     std::string pool_size = "128";
     std::string keyslots; // empty: 100 of the fallback, the engine's own number of an engine

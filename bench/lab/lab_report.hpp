@@ -9,7 +9,7 @@
 
 namespace blkcrypto::bench {
 
-/// At most 78 columns wide, ASCII.
+/// ASCII, at most 78 columns wide; with a strategy whose name has more than 19 characters, wider by those.
 std::string lab_text(const lab_options& options, const lab_result& result,
                      std::span<const claim_finding> claims);
 

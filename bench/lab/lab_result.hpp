@@ -12,6 +12,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,21 @@ struct time_attribution {
     std::uint64_t setup_allocate_ns = 0;
 
     time_attribution& operator+=(const time_attribution& other) noexcept;
+};
+
+/// The same over rounds: of each part the median of what the rounds have on average, so that one round in
+/// which the machine did something else does not make a part of it.
+struct io_times {
+    std::uint64_t ios = 0; // looked into, of all rounds; 0: there are no times
+    double whole_ns = 0;   // the sum of the parts
+    std::array<double, io_part_count> part_ns{};
+    std::uint64_t setups = 0; // of all rounds
+    double setup_derive_ns = 0;
+    double setup_setkey_ns = 0;
+    double setup_allocate_ns = 0;
+
+    double of(io_part part) const noexcept { return part_ns[static_cast<std::size_t>(part)]; }
+    double percent(io_part part) const noexcept { return whole_ns == 0 ? 0 : 100 * of(part) / whole_ns; }
 };
 
 /// One strategy in one round.
@@ -77,12 +93,14 @@ struct lab_strategy_result {
     bool is_complete() const noexcept { return !stop && !rounds.empty(); }
     /// Nothing but 0 if there is no round; so is a ratio of no round, and one to 0.
     spread over_rounds(double (*figure)(const lab_turn_result&)) const;
+    /// The median of what is counted: one that a round has, of two in the middle the lower.
+    double count_over_rounds(double (*count)(const lab_turn_result&)) const;
     /// In the same round; of rounds that both have.
     std::vector<double> ratios_to(const lab_strategy_result& control,
                                   double (*figure)(const lab_turn_result&)) const;
     spread ratio_to(const lab_strategy_result& control, double (*figure)(const lab_turn_result&)) const;
     latency_histogram latencies() const; // of all rounds together
-    time_attribution attribution() const;
+    io_times times() const;
 };
 
 /// Costs of single steps, measured in the same run, apart from any I/O; of the first mode.
@@ -106,5 +124,9 @@ struct lab_result {
     bool images_agree = false;
     std::string first_difference; // "round 3: pool-global"; empty: none
 };
+
+/// Who of those that finished round `round` (from 0) left another image than most of them did; without a
+/// majority all of them, by image: "(pool-global, library-key) and full-in-io differ". Empty: nobody.
+std::string image_difference(std::span<const lab_strategy_result> strategies, std::size_t round);
 
 } // namespace blkcrypto::bench

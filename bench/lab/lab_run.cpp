@@ -68,14 +68,13 @@ class lab {
     trial try_long_enough();
     void run_round(unsigned round, round_progress& progress);
     void take_turn(const round_plan& plan, lab_strategy_result& subject, const turn_observer& tell);
-    void hash_image(unsigned round, lab_strategy_result& subject);
+    void compare_images(unsigned round);
 
     const lab_options& options_;
     env& env_;
     const std::uint64_t start_ns_;
     const lab_image image_;
-    std::uint64_t ios_ = 0;  // of each job in each round
-    std::string round_hash_; // of the first in the round
+    std::uint64_t ios_ = 0; // of each job in each round
     lab_result result_;
 };
 
@@ -93,11 +92,11 @@ lab_result lab::run() {
     result_.steps = measure_steps(options_, image_.master_keys(), env_);
     const trial tried = try_long_enough();
     ios_ = options_.workload.ios != 0 ? options_.workload.ios : tried.ios_in(options_.workload.runtime_ms);
+    record_trace(options_, ios_); // before the rounds: one that cannot be written takes no run with it
     round_progress progress(options_.workload.rounds * static_cast<unsigned>(participants()),
                             tried.turn_of(ios_));
     for (unsigned round = 0; round < options_.workload.rounds; ++round)
         run_round(round, progress);
-    record_trace(options_, ios_);
     result_.images_agree = result_.first_difference.empty();
     return std::move(result_);
 }
@@ -132,7 +131,6 @@ trial lab::try_long_enough() {
 void lab::run_round(unsigned round, round_progress& progress) {
     const round_contents contents(options_.workload.seed, round, options_.image.extent_bytes);
     const round_plan plan{options_, contents, round, ios_};
-    round_hash_.clear();
     for (const std::size_t i : order_of_round(round, options_.workload.rounds, participants())) {
         lab_strategy_result& subject = participant(i);
         progress.begin_slice(round, subject.strategy->name);
@@ -140,8 +138,9 @@ void lab::run_round(unsigned round, round_progress& progress) {
             continue;
         take_turn(plan, subject, [&](std::uint64_t bytes) { progress.update(bytes); });
         if (i != 0 && !subject.stop)
-            hash_image(round, subject);
+            subject.rounds.back().image_hash = image_hash(image_.path());
     }
+    compare_images(round);
 }
 
 void lab::take_turn(const round_plan& plan, lab_strategy_result& subject, const turn_observer& tell) {
@@ -153,13 +152,10 @@ void lab::take_turn(const round_plan& plan, lab_strategy_result& subject, const 
         subject.rounds.push_back(std::move(outcome.done));
 }
 
-void lab::hash_image(unsigned round, lab_strategy_result& subject) {
-    const std::string hash = image_hash(image_.path());
-    subject.rounds.back().image_hash = hash;
-    if (round_hash_.empty())
-        round_hash_ = hash;
-    if (hash != round_hash_ && result_.first_difference.empty())
-        result_.first_difference = fmt::format("round {}: {}", round + 1, subject.strategy->name);
+void lab::compare_images(unsigned round) {
+    const std::string who = image_difference(result_.strategies, round);
+    if (!who.empty() && result_.first_difference.empty())
+        result_.first_difference = fmt::format("round {}: {}", round + 1, who);
 }
 
 } // namespace

@@ -14,7 +14,8 @@ namespace {
 
 constexpr double ns_per_us = 1000;
 constexpr double kilo = 1000;
-constexpr std::size_t name_width = 19;
+constexpr std::size_t name_width_min = 19; // the longest of the names that are there anyway
+constexpr std::size_t name_width_max = 40;
 constexpr std::size_t bar_columns = 46;
 
 // What a key's setup consists of, and the letters that bars are made of.
@@ -29,7 +30,7 @@ using result_figure = double (*)(const lab_turn_result&);
 using cells = std::vector<std::string>;
 
 std::string name_of(const lab_strategy_result& result) {
-    return result.strategy == nullptr ? "(single key)" : to_ascii(result.strategy->name);
+    return to_ascii(result.strategy->name);
 }
 
 // The control first.
@@ -38,6 +39,19 @@ std::vector<const lab_strategy_result*> rows_of(const lab_result& result) {
     for (const auto& strategy : result.strategies)
         rows.push_back(&strategy);
     return rows;
+}
+
+// That of the first column. A line is as much wider as a name is longer than those that fit into a mail:
+// of two that are cut nobody could tell which is which.
+std::size_t name_width_of(const lab_result& result) {
+    std::size_t width = name_width_min;
+    for (const auto* row : rows_of(result))
+        width = std::max(width, row->strategy->name.size());
+    return std::min(width, name_width_max);
+}
+
+std::string count_text(const lab_strategy_result& of, result_figure count) {
+    return of.rounds.empty() ? "-" : short_number(of.count_over_rounds(count));
 }
 
 std::string median_text(const lab_strategy_result& of, result_figure figure, double unit = 1) {
@@ -115,7 +129,8 @@ std::string header_text(const lab_options& options, const lab_result& result) {
            wrapped("image     ", image_text(options, result)) +
            wrapped("workload  ", workload_text(options.workload)) +
            wrapped("sizes     ", sizes_text(options)) + wrapped("steps     ", steps_text(result.steps)) +
-           wrapped("", "Figures are medians of the rounds, p25-p75 in brackets. ratio: of IOPS to the "
+           wrapped("", "Figures are medians of the rounds, p25-p75 in brackets; of an I/O's time, of "
+                       "each part by itself. ratio: of IOPS to the "
                        "single-key control, the same I/O with a transform that is never keyed again. "
                        "CPU an IO: of the jobs' threads, without an engine's. rest: the I/O waits behind "
                        "others, of which so many are in flight, and for the filesystem.") +
@@ -123,7 +138,7 @@ std::string header_text(const lab_options& options, const lab_result& result) {
 }
 
 std::string speed_table(const lab_result& result) {
-    const table_layout layout{name_width, {9, 9, 10, 9, 21}};
+    const table_layout layout{name_width_of(result), {9, 9, 10, 9, 21}};
     return table_text(
         result, layout, "speed; times in us", {"open", "1st byte", "CPU an IO", "kIOPS", "ratio"},
         [&](const lab_strategy_result& of) -> cells {
@@ -137,7 +152,7 @@ std::string speed_table(const lab_result& result) {
 }
 
 std::string latency_table(const lab_result& result) {
-    const table_layout layout{name_width, {9, 9, 9, 8, 10, 10}};
+    const table_layout layout{name_width_of(result), {9, 9, 9, 8, 10, 10}};
     return table_text(result, layout, "latency in us", {"p50", "p99", "p99.9", "hits, %", "steals", "waits"},
                       [](const lab_strategy_result& of) -> cells {
                           const bool counts = has_tfm_use(of);
@@ -145,20 +160,20 @@ std::string latency_table(const lab_result& result) {
                                   median_text(of, &p99_ns_of, ns_per_us),
                                   median_text(of, &p999_ns_of, ns_per_us),
                                   counts ? median_text(of, &hit_percent_of) : "-",
-                                  counts ? median_text(of, &steals_of) : "-",
-                                  counts ? median_text(of, &waits_of) : "-"};
+                                  counts ? count_text(of, &steals_of) : "-",
+                                  counts ? count_text(of, &waits_of) : "-"};
                       });
 }
 
 std::string time_table(const lab_result& result) {
-    const table_layout layout{name_width, std::vector<std::size_t>(io_part_count, 8)};
+    const table_layout layout{name_width_of(result), std::vector<std::size_t>(io_part_count, 8)};
     cells heads(io_part_names.begin(), io_part_names.end());
     heads[static_cast<std::size_t>(io_part::allocate)] = "alloc.";
     return table_text(result, layout, "time of an I/O, us", heads, [](const lab_strategy_result& of) {
-        const time_attribution where = of.attribution();
+        const io_times where = of.times();
         cells parts;
         for (std::size_t part = 0; part < io_part_count; ++part) {
-            const double us = part_ns_per_io(where, static_cast<io_part>(part)) / ns_per_us;
+            const double us = where.of(static_cast<io_part>(part)) / ns_per_us;
             parts.push_back(where.ios == 0 ? "-" : fmt::format("{:.{}f}", us, us < 10 ? 3 : 1));
         }
         return parts;
@@ -166,20 +181,21 @@ std::string time_table(const lab_result& result) {
 }
 
 std::string memory_table(const lab_result& result) {
-    const table_layout layout{name_width, {11, 12, 12, 12, 12}};
+    const table_layout layout{name_width_of(result), {11, 12, 12, 12, 12}};
     const auto bytes = [](const lab_strategy_result& of, result_figure figure) {
-        return of.rounds.empty() ? std::string("-") : bytes_text(of.over_rounds(figure).median);
+        return of.rounds.empty() ? std::string("-") : bytes_text(of.count_over_rounds(figure));
     };
     return table_text(result, layout, "memory",
                       {"transforms", "pinned", "reclaimable", "at most", "I/O alloc."},
                       [&](const lab_strategy_result& of) -> cells {
-                          return {median_text(of, &transforms_of), bytes(of, &pinned_bytes_of),
+                          return {count_text(of, &transforms_of), bytes(of, &pinned_bytes_of),
                                   bytes(of, &reclaimable_bytes_of), bytes(of, &transform_bytes_max_of),
-                                  median_text(of, &io_allocations_of)};
+                                  count_text(of, &io_allocations_of)};
                       });
 }
 
-std::string bar_line(const lab_strategy_result& of, const std::string& bar, const std::string& value) {
+std::string bar_line(std::size_t name_width, const lab_strategy_result& of, const std::string& bar,
+                     const std::string& value) {
     return fmt::format("{:<{}.{}} |{} {}\n", name_of(of), name_width, name_width, bar, value);
 }
 
@@ -187,20 +203,21 @@ std::string throughput_chart(const lab_result& result) {
     double most = 0;
     for (const auto* row : rows_of(result))
         most = std::max(most, row->over_rounds(&iops_of).median);
+    const std::size_t name_width = name_width_of(result);
     std::string text = "throughput, thousand I/Os a second\n";
     for (const auto* row : rows_of(result)) {
         const double rate = row->over_rounds(&iops_of).median;
         const bar_part whole{'#', rate};
-        text += bar_line(*row, stacked_bar({&whole, 1}, most, bar_columns),
+        text += bar_line(name_width, *row, stacked_bar({&whole, 1}, most, bar_columns),
                          row->rounds.empty() ? "-" : short_number(rate / kilo));
     }
     return text + '\n';
 }
 
-double setup_ns_per_io(const time_attribution& where) {
+double setup_ns_per_io(const io_times& where) {
     double sum = 0;
     for (const setup_part& of : setup_parts)
-        sum += part_ns_per_io(where, of.part);
+        sum += where.of(of.part);
     return sum;
 }
 
@@ -208,14 +225,15 @@ double setup_ns_per_io(const time_attribution& where) {
 std::string setup_chart(const lab_result& result) {
     double most = 0;
     for (const auto* row : rows_of(result))
-        most = std::max(most, setup_ns_per_io(row->attribution()));
+        most = std::max(most, setup_ns_per_io(row->times()));
+    const std::size_t name_width = name_width_of(result);
     std::string text = "setting keys up, of an I/O: D derive, K setkey, A allocate, W wait for one\n";
     for (const auto* row : rows_of(result)) {
-        const time_attribution where = row->attribution();
+        const io_times where = row->times();
         std::vector<bar_part> parts;
         for (const setup_part& of : setup_parts)
-            parts.push_back({of.letter, part_ns_per_io(where, of.part)});
-        text += bar_line(*row, stacked_bar(parts, most, bar_columns),
+            parts.push_back({of.letter, where.of(of.part)});
+        text += bar_line(name_width, *row, stacked_bar(parts, most, bar_columns),
                          where.ios == 0 ? "-" : time_text(setup_ns_per_io(where)));
     }
     return text + '\n';

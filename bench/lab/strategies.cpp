@@ -7,12 +7,15 @@
 #include "bench/image_files.hpp"
 #include "bench/lab/lab_report.hpp"
 #include "bench/lab/lab_run.hpp"
+#include "bench/lab/text_layout.hpp"
 #include "bench/option_values.hpp"
 #include "blkcrypto/base/thread_env.hpp"
 #include "blkcrypto/tools/cli/json_output.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace blkcrypto::bench {
 namespace {
@@ -25,12 +28,12 @@ std::uint64_t seed_of_this_run() {
 }
 
 std::string help_of(const strategy_list& known) {
-    std::string text = "\n\nStrategies, what each does at open, and in the I/O path:";
+    std::string text = "\n\nStrategies, what each does at open, and in the I/O path:\n";
     for (const auto* strategy : known)
-        text +=
-            fmt::format("\n  {:<20} {}\n  {:<20} {}", strategy->name, strategy->at_open, "", strategy->in_io);
+        text += wrapped(fmt::format("  {:<20} ", strategy->name), strategy->at_open) +
+                wrapped(std::string(23, ' '), strategy->in_io);
     return text +
-           "\n\nExit status: 0 measured, also if a strategy stopped at the memory limit; 1 an I/O failed\n"
+           "\nExit status: 0 measured, also if a strategy stopped at the memory limit; 1 an I/O failed\n"
            "or the strategies did not all write the same; 2 bad usage.";
 }
 
@@ -41,7 +44,7 @@ class strategies_verb final : public cli::verb {
     CLI::App* add_to(CLI::App& program) override {
         CLI::App* app = cli::add_verb(
             program, "strategies", "Compare when an extent gets its key, and what that costs",
-            "blkbench strategies --strategies full-in-io,prepared-map --files 64 --access zipf:1.2 --json=run.json");
+            "blkbench strategies --strategies full-in-io,prepared-map --access zipf:1.2 --json=run.json");
         app->footer(app->get_footer() + help_of(known_));
         typed_.add_to(*app);
         json_.add_to(*app);
@@ -52,7 +55,7 @@ class strategies_verb final : public cli::verb {
         const lab_options options = typed_.check(known_, seed_of_this_run());
         check_outputs(options);
         check_image(options.image);
-        json_.open();
+        check_json();
         const lab_result result = run_lab(options);
         const auto claims = judge_claims(options, result);
         if (json_.wants_text())
@@ -80,6 +83,19 @@ class strategies_verb final : public cli::verb {
     void refuse_json_onto(const std::string& file, std::string_view what) const {
         if (!file.empty() && leads_to(json_.target(), file))
             throw cli::unusable("--json", fmt::format("{} is the {} {}", json_.target(), what, file));
+    }
+
+    // That it can be written. What was not there is made with the report: of a run that does not come to its
+    // end nothing is left.
+    void check_json() {
+        struct stat found {};
+        const bool is_new =
+            json_.is_requested() && json_.wants_text() && lstat(json_.target().c_str(), &found) != 0;
+        json_.open();
+        if (!is_new)
+            return;
+        json_.close();
+        (void)unlink(json_.target().c_str());
     }
 
     static void check_image(const lab_image_options& image) {

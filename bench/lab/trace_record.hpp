@@ -5,8 +5,8 @@
 
 namespace blkcrypto::bench {
 
-/// Where the options say so, writes which extents round 0 used, `ios` of each job, one of each in
-/// turn, about as they ran: made from the sequence afterwards, so that the timed loop knows nothing of it.
+/// Where the options say so, writes which extents round 0 uses, `ios` of each job, one of each in
+/// turn, about as they will run: made from the sequence, so that the timed loop knows nothing of it.
 /// program_error, as write_key_trace().
 void record_trace(const lab_options& options, std::uint64_t ios);
 

@@ -30,6 +30,16 @@ void check_missing(const claim_finding& finding, std::string_view why) {
 
 constexpr const char* all_of_them = "all";
 
+// So much of an I/O's 10 us.
+void set_waits(made_up_lab& lab, std::string_view name, std::uint64_t percent) {
+    constexpr auto wait = static_cast<std::size_t>(io_part::wait);
+    constexpr auto rest = static_cast<std::size_t>(io_part::rest);
+    lab.change(name, [&](lab_turn_result& turn) {
+        turn.attribution.part_ns[wait] = percent * 10'000;
+        turn.attribution.part_ns[rest] = 100'000 - percent * 10'000;
+    });
+}
+
 } // namespace
 
 TEST_CASE("there is a finding for each of S1 to S9, a sentence with its end") {
@@ -56,6 +66,7 @@ TEST_CASE("S1 counts what full-in-io allocates in the I/O path, and has nothing 
         turn.modules_loaded_in_io = 1;
         turn.first_byte_ns = 90'000;
         turn.attribution.part_ns[static_cast<std::size_t>(io_part::allocate)] = 100 * 700;
+        turn.attribution.part_ns[static_cast<std::size_t>(io_part::rest)] -= 100 * 700;
     });
     const auto finding = lab.claim(1);
     CHECK_SAYS(finding,
@@ -113,8 +124,9 @@ TEST_CASE("S3 tells what deriving and setting a key cost, and allocations that t
                "pool-per-file asked for 0 transforms in the I/O path. Of the 10 us of an I/O, deriving "
                "was 1.50 us (15 %) and setkey 500 ns (5 %); 25 % of its uses had to set a key up.");
     lab.change("pool-per-file", [](lab_turn_result& turn) { turn.figures.io_allocations = 1; });
-    CHECK_SAYS(lab.claim(3),
-               "asked for 1 transform in the I/O path, so the pool did not keep it out of there");
+    CHECK_SAYS(lab.claim(3), "asked for 7 transforms in the I/O path, all rounds together, so the pool did "
+                             "not keep it out of there");
+    CHECK(lab.claim(3).verdict == claim_verdict::against);
     lab.change("pool-per-file", [](lab_turn_result& turn) { turn.attribution = {}; });
     check_missing(lab.claim(3), "no I/O of pool-per-file was looked into; more I/Os would be (--ios)");
     check_missing(made_up_lab("pool-global").claim(3), "pool-per-file was not run (--strategies)");
@@ -186,14 +198,16 @@ TEST_CASE("S5 has the memory of the pools, their speed, and the waits of the sha
                "256 files opened. pool-global did 1.00 (1.00-1.00) times the IOPS of pool-per-file, which "
                "these rounds cannot tell from none. pool-global never waited, of 128 transforms for 2 jobs.");
     lab.change("pool-global", [](lab_turn_result& turn) { turn.figures.pinned_bytes = 64 << 10; });
-    auto& round = lab.of("pool-global").rounds[1]; // the only one: the median of the rounds is 0
-    round.tfm_use.waits = 700;
-    round.attribution.part_ns[static_cast<std::size_t>(io_part::wait)] =
-        250'000 * lab.of("pool-global").rounds.size();
-    CHECK_SAYS(lab.claim(5),
-               fmt::format("pool-global waited 700 times in {} I/Os of all rounds, 25 % of their time. A "
-                           "shrinker could take 64 KiB back from it.",
-                           20'000 * lab.of("pool-global").rounds.size()));
+    lab.of("pool-global").rounds[1].tfm_use.waits = 700; // the only one: the median of the rounds is 0
+    set_waits(lab, "pool-per-file", 2);
+    set_waits(lab, "pool-global", 6);
+    CHECK_SAYS(
+        lab.claim(5),
+        fmt::format(
+            "pool-global waited 700 times in {} I/Os of all rounds; waiting was 6 % of an I/O's "
+            "time, with pool-per-file 2 %. pool-global was no bottleneck. A shrinker could take 64 KiB "
+            "back from it.",
+            20'000 * lab.of("pool-global").rounds.size()));
     lab.stop("pool-per-file", true);
     CHECK_SAYS(lab.claim(5), "pool-per-file stopped at the memory limit of 512 MiB");
     lab.stop("pool-per-file", false);
@@ -201,6 +215,32 @@ TEST_CASE("S5 has the memory of the pools, their speed, and the waits of the sha
     check_missing(made_up_lab("pool-per-file,pool-per-master-key").claim(5),
                   "pool-global was not run (--strategies)");
     check_missing(made_up_lab("pool-global").claim(5), "pool-per-file was not run (--strategies)");
+}
+
+TEST_CASE("S5 is shown by waits that matter, not by a few, and by no wait of a pool that was faster") {
+    lab_arguments typed;
+    typed.numjobs = "2";
+    made_up_lab lab("pool-per-file,pool-global", typed);
+    const auto verdict = [&] { return lab.claim(5).verdict; };
+    lab.change("pool-per-file", [](lab_turn_result& turn) { turn.figures.pinned_bytes = 32 << 20; });
+    lab.of("pool-global").rounds[3].tfm_use.waits = 1;
+    CHECK(verdict() == claim_verdict::against); // one in all rounds
+    lab.change("pool-global", [](lab_turn_result& turn) { turn.tfm_use.waits = 700; });
+    set_waits(lab, "pool-per-file", 4);
+    set_waits(lab, "pool-global", 8);
+    CHECK(verdict() == claim_verdict::against);
+    set_waits(lab, "pool-global", 9);
+    CHECK(verdict() == claim_verdict::shown);
+    lab.make_faster("pool-global", 1.2);
+    CHECK(verdict() == claim_verdict::against);
+    CHECK_SAYS(lab.claim(5), "pool-global was no bottleneck.");
+    lab.make_faster("pool-global", 0.5);
+    set_waits(lab, "pool-global", 4);
+    CHECK(verdict() == claim_verdict::shown); // slower
+    CHECK(!says(lab.claim(5), "no bottleneck"));
+    lab.change("pool-per-file", [](lab_turn_result& turn) { turn.figures.pinned_bytes = 1 << 10; });
+    CHECK(verdict() == claim_verdict::against);
+    CHECK_SAYS(lab.claim(5), "pool-global was not the smaller one.");
 }
 
 TEST_CASE("S5 predicts no wait of a smaller pool, and none that one job could have seen") {
@@ -228,9 +268,17 @@ TEST_CASE("S7 names who asked for no transform in the I/O path, and who did") {
         "Each of 256 files with 16 extents has one mode, known when it is opened: pool-global, "
         "fallback-keyslots asked for no transform and loaded no module in the I/O path (at open: 1 module).");
     CHECK(!says(quiet, "But"));
+    CHECK(quiet.verdict == claim_verdict::shown);
     lab.change("pool-global", [](lab_turn_result& turn) { turn.figures.io_allocations = 3; });
     CHECK_SAYS(lab.claim(7), "opened: fallback-keyslots asked for no transform");
-    CHECK_SAYS(lab.claim(7), "But pool-global asked for 3 transforms and loaded 0 modules there.");
+    CHECK_SAYS(lab.claim(7), "But pool-global asked for 21 transforms and loaded 0 modules there, all rounds "
+                             "together.");
+    lab.change("pool-global", [](lab_turn_result& turn) { turn.figures.io_allocations = 0; });
+    CHECK(lab.claim(7).verdict == claim_verdict::shown);
+    lab.of("inline-hardware").rounds[2].modules_loaded_in_io = 1; // an engine has no transforms of its own
+    CHECK(lab.claim(7).verdict == claim_verdict::shown);
+    lab.of("fallback-keyslots").rounds[2].modules_loaded_in_io = 1; // in one round of seven
+    CHECK(lab.claim(7).verdict == claim_verdict::against);
     check_missing(made_up_lab("full-in-io,library-key").claim(7),
                   "no strategy with a pool or keyslots was run (--strategies)");
 }
@@ -248,10 +296,33 @@ TEST_CASE("S8 needs two modes, and says what a strategy did in the I/O path that
     });
     CHECK_SAYS(lab.claim(8), "2 modes (aes-256-xts, adiantum), one a file and named when it is opened, 256 "
                              "files with 4096 extents: prepared-map asked for no transform");
-    CHECK_SAYS(lab.claim(8), "full-in-io, which is told nothing at open, loaded 2 modules and asked for 10 "
-                             "transforms in the I/O path.");
+    CHECK_SAYS(lab.claim(8),
+               "full-in-io, which is told nothing at open, asked for 10 transforms and loaded 2 "
+               "modules in the I/O path.");
+    CHECK(lab.claim(8).verdict == claim_verdict::shown);
+    lab.change("prepared-map", [](lab_turn_result& turn) { turn.figures.io_allocations = 1; });
+    CHECK(lab.claim(8).verdict == claim_verdict::against);
     check_missing(made_up_lab("library-key", typed).claim(8),
                   "no strategy with a pool or keyslots was run (--strategies)");
+}
+
+TEST_CASE("modules that each of several mounts loads are said to be of so many") {
+    lab_arguments typed;
+    typed.numjobs = "2";
+    made_up_lab lab("full-in-io,prepared-map", typed);
+    lab.change("full-in-io", [](lab_turn_result& turn) { turn.modules_loaded_in_io = 2; });
+    lab.change("prepared-map", [](lab_turn_result& turn) { turn.modules_loaded = 2; });
+    CHECK_SAYS(lab.claim(1), "loaded 2 modules there, by 2 mounts.");
+    CHECK_SAYS(lab.claim(7), "(at open: 2 modules, by 2 mounts)");
+}
+
+TEST_CASE("counts in the sentences are whole, also between two rounds") {
+    made_up_lab lab("full-in-io");
+    auto& rounds = lab.of("full-in-io").rounds;
+    rounds.resize(2);
+    rounds[0].figures.io_allocations = 2;
+    rounds[1].figures.io_allocations = 1;
+    CHECK_SAYS(lab.claim(1), "full-in-io asked for 1 transform (");
 }
 
 TEST_CASE("S9 sets the keyslots against the map, and the cost of a miss against a cached derived key") {
@@ -276,6 +347,29 @@ TEST_CASE("S9 sets the keyslots against the map, and the cost of a miss against 
         "A miss of its cost 1.50 us to derive and 500 ns to set, with a cache of 4096 derived keys that had "
         "80 % of the keys asked for; one that is not there takes");
     check_missing(made_up_lab("fallback-keyslots").claim(9), "prepared-map was not run (--strategies)");
+    lab.options.strategy.keyslots = 1;
+    CHECK_SAYS(lab.claim(9), "(1 slot), prepared-map");
+}
+
+TEST_CASE("S9 takes keyslots that are no worse than the map, and derived keys that were kept and used") {
+    made_up_lab lab("prepared-map,fallback-keyslots");
+    const auto verdict = [&] { return lab.claim(9).verdict; };
+    CHECK(verdict() == claim_verdict::not_shown); // no keys were kept
+    lab.options.derived_keys = 4096;
+    CHECK(verdict() == claim_verdict::not_shown); // and none was asked for again
+    CHECK_SAYS(lab.claim(9), "with a cache of 4096 derived keys that had 0 % of the keys asked for");
+    lab.of("fallback-keyslots").rounds[5].derived_keys.hits = 1;
+    CHECK(verdict() == claim_verdict::shown);
+    lab.make_faster("fallback-keyslots", 1.5);
+    CHECK(verdict() == claim_verdict::shown);
+    lab.make_faster("fallback-keyslots", 0.4);
+    CHECK(verdict() == claim_verdict::against);
+    CHECK_SAYS(lab.claim(9), "As a map the keyslots did less.");
+    lab.of("fallback-keyslots").rounds.resize(5);
+    CHECK(verdict() == claim_verdict::not_shown);
+    lab.options.derived_keys = 0;
+    lab.change("fallback-keyslots", [](lab_turn_result& turn) { turn.attribution.setups = 0; });
+    CHECK_SAYS(lab.claim(9), "No key had to be set up, and no derived key was kept (--derived-key-cache).");
 }
 
 TEST_CASE("a strategy that stopped before a round was over is no measurement of anything") {
@@ -304,8 +398,9 @@ TEST_CASE("numbers against a claim are not called shown, and no difference is ne
     CHECK(verdict(5) == claim_verdict::against); // two jobs, and no wait
     lab.options.workload.jobs = 1;
     CHECK(verdict(5) == claim_verdict::not_shown);
-    lab.of("pool-global").rounds[3].tfm_use.waits = 1;
+    lab.make_faster("pool-global", 0.5);
     CHECK(verdict(5) == claim_verdict::shown);
+    lab.make_faster("pool-global", 2);
     lab.change("all-at-open", [](lab_turn_result& turn) { turn.open_ns *= 2; });
     CHECK(verdict(2) == claim_verdict::shown);
     lab.make_faster("prepared-map", 2);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <doctest/doctest.h>
+#include <numeric>
 #include <sstream>
 
 using namespace blkcrypto;
@@ -26,11 +27,11 @@ std::vector<std::string> lines_of(const std::string& text) {
     return lines;
 }
 
-void check_fits_a_mail(const std::string& text) {
+void check_fits_a_mail(const std::string& text, std::size_t columns = text_columns) {
     CHECK(text.back() == '\n');
     for (const auto& line : lines_of(text)) {
         CAPTURE(line);
-        CHECK(line.size() <= text_columns);
+        CHECK(line.size() <= columns);
         CHECK(std::ranges::all_of(line, [](char c) { return c >= ' ' && c <= '~'; }));
     }
 }
@@ -69,13 +70,14 @@ TEST_CASE("the text fits into a mail, whatever the strategies, the modes and wha
     const fsdemo::strategy_info mine{
         .name = "a-strategy-of-s\xc3\xb6meone-else-with-quite-a-name", .at_open = {}, .in_io = {}};
     lab.of("library-key").strategy = &mine;
-    check_fits_a_mail(lab.text());
+    const std::size_t columns = text_columns + mine.name.size() - 19;
+    check_fits_a_mail(lab.text(), columns);
     lab.result.images_agree = false;
     lab.result.first_difference = "round 3: " + std::string(300, 'x');
     for (const auto& strategy : lab.result.strategies)
         if (!strategy.stop)
             lab.stop(strategy.strategy->name, false);
-    check_fits_a_mail(lab.text());
+    check_fits_a_mail(lab.text(), columns);
 }
 
 TEST_CASE("each strategy is a row of every table, medians with the quartiles of the rounds") {
@@ -84,7 +86,7 @@ TEST_CASE("each strategy is a row of every table, medians with the quartiles of 
     lab.of("prepared-map").rounds.resize(3);
     lab.of("prepared-map").rounds[2].elapsed_ns = 1'000'000'000; // 20 thousand a second
     const std::string text = lab.text();
-    CHECK(line_of(text, "(single key)", 0).ends_with(" 1"));
+    CHECK(line_of(text, "single-key", 0).ends_with(" 1"));
     const std::string speed = line_of(text, "prepared-map", 0);
     CAPTURE(speed);
     CHECK(has(speed, " 20  ")); // us an open
@@ -100,7 +102,7 @@ TEST_CASE("each strategy is a row of every table, medians with the quartiles of 
     CHECK(time.ends_with("1.500   0.500   0.000   0.000   1.000   6.000   1.000"));
     CHECK(has(line_of(text, "prepared-map", 3), "128 KiB"));
     CHECK(std::ranges::count(line_of(text, "full-in-io", 4), '#') ==
-          std::ranges::count(line_of(text, "(single key)", 4), '#'));
+          std::ranges::count(line_of(text, "single-key", 4), '#'));
     CHECK(std::ranges::count(line_of(text, "prepared-map", 4), '#') == 23); // half of them
     const std::string where = line_of(text, "prepared-map", 5);
     CAPTURE(where);
@@ -184,6 +186,7 @@ TEST_CASE("a strategy in the JSON has its figures, and one that stopped says whe
     CHECK(map["open_ns_per_file"] == 20'000);
     CHECK(map["open_ns_max"] == 90'000);
     CHECK(map["first_byte_ns"] == 60'000);
+    CHECK(map["ios"] == 20'000);
     CHECK(map["hits"] == 15'000);
     CHECK(map["misses"] == 5'000);
     CHECK(map["steals"] == 4'872);
@@ -209,6 +212,56 @@ TEST_CASE("a strategy in the JSON has its figures, and one that stopped says whe
     CHECK(all["stopped"]["transforms"] == 3200);
 }
 
+TEST_CASE("counts are whole with an even number of rounds, too, the same in text and JSON") {
+    made_up_lab lab("prepared-map");
+    auto& map = lab.of("prepared-map");
+    map.rounds.resize(4);
+    for (std::size_t round = 0; round < 4; ++round) {
+        map.rounds[round].figures.transforms = 3 - round;
+        map.rounds[round].tfm_use.evictions = 10 + round;
+    }
+    CHECK(map.count_over_rounds(&transforms_of) == 1);
+    CHECK(line_of(lab.text(), "prepared-map", 1).ends_with(" 11         0"));
+    CHECK(has(line_of(lab.text(), "prepared-map", 3), "  1     128 KiB"));
+    CHECK(lab.json()["strategies"][0]["transforms"] == 1);
+    CHECK(lab.json()["strategies"][0]["steals"] == 11);
+}
+
+TEST_CASE("a name that is longer than the others is a column's width, up to 40 characters") {
+    const fsdemo::strategy_info mine{
+        .name = "a-strategy-of-mine-with-a-map", .at_open = {}, .in_io = {}, .make = {}};
+    const fsdemo::strategy_info longest{
+        .name = "a-strategy-of-mine-with-a-name-that-does-not-end", .at_open = {}, .in_io = {}, .make = {}};
+    made_up_lab lab("library-key,prepared-map");
+    auto& own = lab.of("library-key");
+    own.strategy = &mine;
+    const std::string text = lab.text();
+    for (std::size_t nth = 0; nth < 6; ++nth) {
+        CHECK(!line_of(text, mine.name, nth).empty());
+        CHECK(line_of(text, mine.name, nth).size() <= text_columns + mine.name.size() - 19);
+    }
+    CHECK(line_of(text, mine.name, 1).size() == line_of(text, "prepared-map", 1).size());
+    own.strategy = &longest;
+    CHECK(!line_of(lab.text(), longest.name.substr(0, 40), 3).empty());
+}
+
+TEST_CASE("of images that differ, those are named that are fewer, and all if none are") {
+    made_up_lab lab("full-in-io,pool-global,prepared-map,library-key,all-at-open");
+    lab.stop("all-at-open", true); // has none
+    const auto differ = [&](std::size_t round) { return image_difference(lab.result.strategies, round); };
+    CHECK(differ(3).empty());
+    lab.of("full-in-io").rounds[3].image_hash = "1"; // the first of them
+    CHECK(differ(3) == "full-in-io");
+    CHECK(differ(2).empty());
+    lab.of("library-key").rounds[3].image_hash = "2";
+    CHECK(differ(3) == "full-in-io and (pool-global, prepared-map) and library-key differ");
+    lab.of("library-key").rounds[3].image_hash = "1";
+    CHECK(differ(3) == "(full-in-io, library-key) and (pool-global, prepared-map) differ");
+    lab.of("pool-global").rounds.resize(3); // three finished the round
+    CHECK(differ(3) == "prepared-map");
+    CHECK(differ(7).empty());
+}
+
 TEST_CASE("figures of no round, no I/O and no time are 0, and never a division by it") {
     const lab_strategy_result none;
     CHECK(none.over_rounds(&iops_of).median == 0);
@@ -219,7 +272,7 @@ TEST_CASE("figures of no round, no I/O and no time are 0, and never a division b
                               &pinned_bytes_per_file_of, &io_allocations_per_io_of})
         CHECK(empty.over_rounds(figure).median == 0);
     CHECK(empty.ratio_to(empty, &iops_of).median == 0);
-    CHECK(part_percent(empty.attribution(), io_part::rest) == 0);
+    CHECK(empty.times().percent(io_part::rest) == 0);
     made_up_lab lab("library-key,prepared-map");
     for (auto& strategy : lab.result.strategies)
         strategy.rounds.assign(1, {});
@@ -238,8 +291,26 @@ TEST_CASE("a ratio compares the rounds that both have, in the same round") {
     CHECK(ratio.median == doctest::Approx(3));
     CHECK(ratio.p25 == doctest::Approx(2.5));
     CHECK(faster.latencies().total() == 2000);
-    CHECK(faster.attribution().ios == 200);
-    CHECK(faster.attribution().setup_derive_ns == 150'000);
+    CHECK(faster.times().ios == 200);
+    CHECK(faster.times().setups == 100);
+}
+
+TEST_CASE("a round that something else held up makes no part of an I/O's time, in table, chart and JSON") {
+    made_up_lab lab("prepared-map");
+    const std::string before = lab.text();
+    auto& held_up = lab.of("prepared-map").rounds[4].attribution;
+    held_up.whole_ns *= 50;
+    held_up.part_ns[static_cast<std::size_t>(io_part::derive)] *= 300;
+    held_up.setup_derive_ns *= 600;
+    lab.of("prepared-map").rounds[0].attribution = {}; // in it none was looked into
+    const io_times times = lab.of("prepared-map").times();
+    CHECK(times.of(io_part::derive) == 1'500);
+    CHECK(times.whole_ns == std::accumulate(times.part_ns.begin(), times.part_ns.end(), 0.0));
+    CHECK(times.ios == 600);
+    CHECK(times.setup_derive_ns == 1'500);
+    CHECK(lab.text() == before);
+    CHECK(lab.json()["strategies"][0]["attribution"]["derive"] == 1'500);
+    CHECK(lab.json()["strategies"][0]["attribution"]["whole"] == 10'000);
 }
 
 TEST_CASE("a paragraph is wrapped at blanks, and nowhere is wider than its columns") {

@@ -162,23 +162,34 @@ TEST_CASE("the parts of the time of the I/Os that are looked into add up to all 
     small_lab lab;
     const auto result = lab.run();
     for (const auto& strategy : result.strategies) {
-        const auto times = strategy.attribution();
-        const auto whole_ns = static_cast<double>(times.whole_ns);
         CAPTURE(strategy.strategy->name);
-        CHECK(times.ios > 0);
-        CHECK(static_cast<double>(sum_of_parts(times)) == doctest::Approx(whole_ns).epsilon(0.02));
-        CHECK(times.setups <= times.ios);
+        for (const auto& round : strategy.rounds) {
+            const time_attribution& times = round.attribution;
+            const auto whole_ns = static_cast<double>(times.whole_ns);
+            CHECK(times.ios > 0);
+            CHECK(static_cast<double>(sum_of_parts(times)) == doctest::Approx(whole_ns).epsilon(0.02));
+            CHECK(times.setups <= times.ios);
+        }
     }
-    CHECK(find(result, "pool-global").attribution().setups > 0);
-    CHECK(find(result, "all-at-open").attribution().setups == 0);
+    CHECK(find(result, "pool-global").times().setups > 0);
+    CHECK(find(result, "all-at-open").times().setups == 0);
 }
 
 TEST_CASE("a strategy that writes other bytes is found by its image") {
     small_lab lab;
-    lab.options.strategies = {fsdemo::find_strategy("pool-global"), &single_key_strategy()};
-    const auto result = lab.run();
-    CHECK(!result.images_agree);
-    CHECK(result.first_difference == "round 1: single-key");
+    const auto* pool = fsdemo::find_strategy("pool-global");
+    const auto* map = fsdemo::find_strategy("prepared-map");
+    const auto* culprit = &single_key_strategy();
+    const auto found_among = [&](std::vector<const fsdemo::strategy_info*> strategies) {
+        lab.options.strategies = std::move(strategies);
+        const auto result = lab.run();
+        CHECK(!result.images_agree);
+        return result.first_difference;
+    };
+    CHECK(found_among({culprit, pool, map}) == "round 1: single-key"); // whoever begins
+    CHECK(found_among({pool, culprit, map}) == "round 1: single-key");
+    CHECK(found_among({pool, map, culprit}) == "round 1: single-key");
+    CHECK(found_among({pool, culprit}) == "round 1: pool-global and single-key differ");
 }
 
 TEST_CASE("a limit of memory stops those that have transforms by extent or by file at open, and no other") {
@@ -286,6 +297,23 @@ TEST_CASE("the trace of the first round is what its jobs did, and can be run aga
     lab.options.workload.access.kind = access_kind::trace;
     lab.options.workload.access.trace = keys;
     check_all_ran(lab.options, lab.run());
+}
+
+TEST_CASE("a trace that cannot be written is found before any strategy has its turn") {
+    small_lab lab;
+    static unsigned made = 0;
+    static constexpr fsdemo::strategy_info never{
+        .name = "never",
+        .at_open = "",
+        .in_io = "",
+        .make = [](env&, const fsdemo::strategy_options&) -> result<std::unique_ptr<fsdemo::key_strategy>> {
+            ++made;
+            return make_error(EINVAL);
+        }};
+    lab.options.strategies = {&never};
+    lab.options.record = "/dev/full";
+    CHECK_THROWS_AS((void)lab.run(), cli::program_error);
+    CHECK(made == 0);
 }
 
 TEST_CASE("a strategy that cannot read what it wrote ends the run with a word about it") {

@@ -5,6 +5,7 @@
 
 #include "bench/lab/known_strategies.hpp"
 #include "bench/lab/lab_report.hpp"
+#include "bench/lab/single_key.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <fmt/format.h>
@@ -26,7 +27,7 @@ class made_up_lab {
         result.image_bytes = 16 << 20;
         result.steps = {.derive_ns = 1500, .setkey_ns = 500, .allocate_ns = 700, .cipher_ns = 900};
         result.images_agree = true;
-        fill(result.single_key, nullptr);
+        fill(result.single_key, &bench::single_key_strategy());
         for (const auto* strategy : options.strategies)
             fill(result.strategies.emplace_back(), strategy);
     }
