@@ -25,12 +25,15 @@ struct transform_pool_checker {
     /// in the same order.
     template <typename Visitor>
     static void visit_state(const transform_pool& pool, Visitor&& visit) {
+        const auto number_of_next = [&](const auto* next) {
+            return next == nullptr ? 0U : static_cast<std::uint64_t>(next - pool.transforms_.data()) + 1;
+        };
         for (const auto& p : pool.transforms_) {
             visit(p.leases);
             visit(reinterpret_cast<std::uintptr_t>(p.owner));
             visit(p.forgets_on_release);
-            visit(reinterpret_cast<std::uintptr_t>(p.next_of_owner));
-            visit(reinterpret_cast<std::uintptr_t>(p.newer));
+            visit(number_of_next(p.next_of_owner));
+            visit(number_of_next(p.newer));
         }
     }
 

@@ -142,6 +142,7 @@ class raced_pool final : public explored_program {
     static bool is_pool_lock(const mutex& m) { return std::string_view(m.kind().name) == "transform_pool"; }
     std::uint64_t digest_of_pool() const;
     std::uint64_t digest_of_waiting() const;
+    void remember(unsigned task, std::uint64_t number);
     void use_it(unsigned task, const pool_op& op);
     void evict_it(unsigned task, const pool_op& op);
     tfm_grant acquire(unsigned task, unsigned extent);
@@ -158,6 +159,7 @@ class raced_pool final : public explored_program {
     std::vector<use_of_transform> users_; // by its number in the pool
     std::deque<counted_waiter> waiters_;
     std::array<keyslot_counters, explored_tasks_max> counters_{};
+    std::array<std::uint64_t, explored_tasks_max> past_of_{};
     std::array<bool, explored_tasks_max> is_parked_{};
     std::array<bool, explored_tasks_max> is_adding_{}; // itself to the wait list, the other lock there is
     std::vector<unsigned> waiting_;                    // the tasks in the wait list
@@ -166,13 +168,24 @@ class raced_pool final : public explored_program {
 // --- the tasks ---
 
 void raced_pool::run_task(unsigned number) {
-    for (const pool_op& op : race_.tasks[number])
+    for (const pool_op& op : race_.tasks[number]) {
+        past_of_[number] = static_cast<std::uint64_t>(&op - race_.tasks[number].data());
+        run_.forget_history(number, past_of_[number]);
         op.kind == evict ? evict_it(number, op) : use_it(number, op);
+    }
+    run_.forget_history(number, race_.tasks[number].size());
+}
+
+// All that a task knows beside which op it is at: what it was granted.
+void raced_pool::remember(unsigned task, std::uint64_t number) {
+    past_of_[task] = mix(past_of_[task], number);
+    run_.forget_history(task, past_of_[task]);
 }
 
 tfm_grant raced_pool::acquire(unsigned task, unsigned extent) {
     env& e = run_.environment(task);
     for (;;) {
+        run_.forget_history(task, past_of_[task]);
         acquire_context asker{e, waiters_[task], counters_[task]};
         const tfm_grant grant = pool_->acquire(extents_.of(task, extent), asker);
         if (grant.outcome != acquire_outcome::parked)
@@ -194,6 +207,7 @@ raced_pool::use_of_transform& raced_pool::touch(unsigned task, const tfm_grant& 
 void raced_pool::begin_use(unsigned task, unsigned extent, const tfm_grant& grant) {
     if (grant.outcome != acquire_outcome::ready)
         return run_.fail("a good key was not set");
+    remember(task, transform_pool_checker::number_of(*pool_, grant.lease));
     use_of_transform& users = touch(task, grant);
     const bytes_view key = extents_.key_of(task, extent);
     if (users.count++ != 0 && users.key.data() != key.data())
@@ -206,6 +220,7 @@ void raced_pool::end_use(unsigned task, unsigned extent, const tfm_grant& grant)
     if (!std::ranges::equal(second_mode::key_of(*grant.lease.tfm), extents_.key_of(task, extent)))
         run_.fail("a transform has not the key that it was lent for");
     --users.count;
+    remember(task, 0);
     transform_pool::release(run_.environment(task), grant.lease);
 }
 
