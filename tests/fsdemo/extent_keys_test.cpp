@@ -201,8 +201,10 @@ TEST_CASE("a nonce that is known with another data unit size is refused, its key
 
 TEST_CASE("deriving the key of an extent and starting it allocates nothing, no tfm either, hit or miss" *
           PROPERTY(70)) {
-    if (!allocation_counter::available())
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
         return;
+    }
     for (const crypt_path path : both_paths)
         for (const crypto_mode mode : modes) {
             keys_rig r(8, path);
@@ -291,8 +293,10 @@ TEST_CASE("a key leaves the keyslots before its place is another's, and when its
 }
 
 TEST_CASE("nothing of a key is left in memory once its place is another's") {
-    if (!is_optimised || !allocation_counter::available())
+    if (!is_optimised || !allocation_counter::available()) {
+        MESSAGE("skipped, not optimised, or the heap is not ours to count");
         return;
+    }
     for (const crypt_path path : both_paths)
         for (const fscrypt_mode mode : contents_modes) {
             crypt_rig r(path, {.keys_max = 1, .derived_keys_max = 1});
@@ -310,8 +314,10 @@ TEST_CASE("nothing of a key is left in memory once its place is another's") {
 
 TEST_CASE(
     "nothing of any extent's key is left in memory once its master key is removed and its files are closed") {
-    if (!is_optimised || !allocation_counter::available())
+    if (!is_optimised || !allocation_counter::available()) {
+        MESSAGE("skipped, not optimised, or the heap is not ours to count");
         return;
+    }
     for (const crypt_path path : both_paths)
         for (const fscrypt_mode mode : contents_modes)
             for (const bool closed_before : {true, false}) {
