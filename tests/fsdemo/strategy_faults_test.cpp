@@ -190,10 +190,12 @@ TEST_CASE("at its limit of memory a strategy says ENOMEM, and below it goes on")
         CHECK_FALSE(a.all_right());
         CHECK((a.opening == make_error(ENOMEM) || a.reads.front() == make_error(ENOMEM)));
         CHECK(first.stack->strategy()->figures(first.e).transforms == 0);
+        CHECK(first.stack->strategy()->figures(first.e).limit_refusals > 0);
         limited.memory_limit_bytes = 20 * each;
         first.change_strategy(s, limited, {.keys_max = 4});
         first.add_key();
         CHECK(try_all(first, inode).all_right());
+        CHECK(first.stack->strategy()->figures(first.e).limit_refusals == 0);
     }
 }
 
