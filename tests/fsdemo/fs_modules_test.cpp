@@ -3,10 +3,12 @@
 // goes wrong.
 #include "fsdemo/fs_modules.hpp"
 #include "tests/fsdemo/crypt_rig.hpp"
+#include "tests/support/allocation_counter.hpp"
 #include "tests/support/test_seed.hpp"
 
 #include <cerrno>
 #include <deque>
+#include <malloc.h>
 
 using namespace blkcrypto;
 using namespace blkcrypto::fsdemo;
@@ -88,6 +90,25 @@ TEST_CASE("a module is read at open, in the I/O path or never, as the strategy s
         CHECK(read_all_at_once(r, *file) == 0);
         CHECK(r.fs->modules_loaded() == (loads_never(s) ? 0U : 1U));
         CHECK(r.medium.requests().size() - requests <= 8);
+    }
+}
+
+TEST_CASE("a module that is loaded has no memory left that it was read into") {
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
+        return;
+    }
+    constexpr std::size_t most_of_a_piece = 60'000;
+    const auto heap_bytes = [] { return mallinfo2().uordblks; };
+    for (const strategy_info& s : strategies()) {
+        CAPTURE(s.name);
+        module_rig r(s);
+        const std::size_t mounted = heap_bytes();
+        const auto file = *r.fs->open(r.inode);
+        CHECK(heap_bytes() < mounted + most_of_a_piece);
+        const std::size_t opened = heap_bytes();
+        CHECK(read_at(*r.fs, *file, 0, block_bytes).has_value());
+        CHECK(heap_bytes() + (loads_in_io(s) ? most_of_a_piece : 0) <= opened + block_bytes);
     }
 }
 
