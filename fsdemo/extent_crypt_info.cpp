@@ -28,6 +28,8 @@ constinit built_in no_modules;
 std::error_code extent_crypt_info::derive(secret& into) const noexcept {
     if (!into.resize(find_mode(config().mode)->key_size_bytes))
         return make_error(EINVAL);
+    if (!keys_.door_.environment.allow_derivation())
+        return make_error(EIO);
     if (keys_.derived_ != nullptr)
         keys_.derived_->get(master_, nonce_, config().mode, into.writable());
     else

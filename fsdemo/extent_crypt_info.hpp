@@ -36,7 +36,8 @@ class extent_crypt_info final : public key_request {
     /// Null: it belongs to no file (strategy_traits).
     file_crypt_info* file() const noexcept { return file_; }
 
-    /// HKDF-expands it, or copies it if the filesystem keeps derived keys and has this one.
+    /// HKDF-expands it, or copies it if the filesystem keeps derived keys and has this one. Neither fails by
+    /// itself: EIO is a test's, in place of whatever derives keys and can.
     std::error_code derive(secret& into) const noexcept override;
 
     // --- for the key_strategy in use, which alone touches them ---
