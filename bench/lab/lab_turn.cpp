@@ -105,7 +105,6 @@ lab_turn_result turn::collect() const {
         add_opening(all, job->opened());
         add_load(all, job->load().done());
         all.tfm_use += job->tfm_use();
-        add(all.extent_infos, job->extent_infos());
         add(all.derived_keys, job->derived_keys());
         all.modules_loaded += job->modules_loaded();
         all.modules_loaded_in_io += job->modules_loaded() - job->opened().modules_loaded;
@@ -115,6 +114,7 @@ lab_turn_result turn::collect() const {
     all.first_byte_ns = jobs_.front()->opened().first_byte_ns;
     all.elapsed_ns = end_ns - start_ns;
     all.figures = stack_.figures(env_);
+    all.info_bytes = stack_.info_bytes();
     return all;
 }
 

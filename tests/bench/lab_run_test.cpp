@@ -319,6 +319,21 @@ TEST_CASE("transforms asked for in the I/O path are those of the timed I/Os, wit
     }
 }
 
+TEST_CASE("memory of infos is that of all jobs' mounts, and grows where the extents of open files pin them") {
+    small_lab lab;
+    lab.options.workload.jobs = 2;
+    lab.options.extent_infos = 8;
+    const std::uint64_t usual_bytes = 2 * fsdemo::extent_keys::bytes_for(8);
+    const auto result = lab.run();
+    for (const auto& strategy : result.strategies)
+        for (const auto& round : strategy.rounds) {
+            CAPTURE(strategy.strategy->name);
+            CHECK((round.info_bytes > usual_bytes) == (strategy.strategy->name == "all-at-open"));
+            CHECK(round.info_bytes >= usual_bytes);
+        }
+    CHECK(find(result, "all-at-open").rounds.front().info_bytes > 32 * sizeof(fsdemo::extent_crypt_info));
+}
+
 TEST_CASE("the number of I/Os that take as long as is asked for is the same for all") {
     small_lab lab;
     lab.options.workload.ios = 0;

@@ -186,6 +186,25 @@ TEST_CASE("a cache of keys needs a place") {
     CHECK(extent_keys::make(r.stack.door(), {.capacity = 0}).error() == make_error(EINVAL));
 }
 
+TEST_CASE("what infos take is on the account of those who share it, for as long as there are infos") {
+    keys_rig r(1);
+    std::atomic<std::uint64_t> bytes{7};
+    auto door = r.stack.door();
+    door.info_bytes = &bytes;
+    for (const unsigned capacity : {1U, 100U, 1024U}) {
+        auto first = extent_keys::make(door, {.capacity = capacity}).value();
+        const std::uint64_t one_bytes = extent_keys::bytes_for(capacity);
+        CHECK(bytes == 7 + one_bytes);
+        CHECK(one_bytes >= capacity * sizeof(extent_crypt_info));
+        {
+            const auto second = extent_keys::make(door, {.capacity = capacity}).value();
+            CHECK(bytes == 7 + 2 * one_bytes);
+        }
+        first.reset();
+        CHECK(bytes == 7);
+    }
+}
+
 TEST_CASE("a nonce that is known with another data unit size is refused, its key is left alone") {
     keys_rig r(2);
     extent_crypt_info* const key = r.get(0, 1);
