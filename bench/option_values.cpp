@@ -74,13 +74,16 @@ void check_slice(std::string_view typed, std::chrono::milliseconds runtime, unsi
                                                 slice_min.count()));
 }
 
-void check_buffers(std::string_view options, std::uint64_t blocks, std::uint32_t block_bytes) {
+void check_memory(std::string_view options, std::string_view what, std::uint64_t bytes) {
     const auto machine_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                                static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-    const std::uint64_t bytes = blocks * io_buffers::stride_of(block_bytes);
     if (bytes > machine_bytes / 2)
-        throw unusable(options, fmt::format("buffers of {} MiB are more than half of this machine's memory",
+        throw unusable(options, fmt::format("{} of {} MiB are more than half of this machine's memory", what,
                                             bytes >> 20));
+}
+
+void check_buffers(std::string_view options, std::uint64_t blocks, std::uint32_t block_bytes) {
+    check_memory(options, "buffers", blocks * io_buffers::stride_of(block_bytes));
 }
 
 std::uint64_t random_seed(env& e) {

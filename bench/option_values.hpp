@@ -54,7 +54,9 @@ std::chrono::milliseconds parse_runtime(std::string_view text);
 /// A round's part of the runtime is no shorter than makes sense.
 void check_slice(std::string_view typed, std::chrono::milliseconds runtime, unsigned rounds);
 
-/// So many blocks in flight take no more than half of the machine's memory.
+/// `what` takes no more than half of the machine's memory.
+void check_memory(std::string_view options, std::string_view what, std::uint64_t bytes);
+/// Nor do so many blocks in flight.
 void check_buffers(std::string_view options, std::uint64_t blocks, std::uint32_t block_bytes);
 
 /// Small enough for whoever reads it in the JSON as a floating-point number, as jq does.

@@ -5,6 +5,9 @@
 
 #include "blkcrypto/inline_crypt/submit.hpp"
 
+#include <atomic>
+#include <cstdint>
+
 namespace blkcrypto::fsdemo {
 
 class key_strategy;
@@ -15,6 +18,9 @@ struct crypto_door {
     crypto_fallback* fallback; // null: none
     env& metadata_environment; // of the same thread, for the filesystem alone: metadata_io.hpp says why
     key_strategy* strategy = nullptr; // the fallback's tfm source, if it is one that wants to hear of files
+    // An account of the memory that extents' infos take, of all filesystems that have it; null: none. What
+    // comes with infos for the strategy is on the strategy's own.
+    std::atomic<std::uint64_t>* info_bytes = nullptr;
 };
 
 } // namespace blkcrypto::fsdemo

@@ -19,7 +19,7 @@ derived_keys::derived_keys(std::vector<place>&& places) : lock_(keys_lock), plac
 result<std::unique_ptr<derived_keys>> derived_keys::make(env& e, unsigned capacity) {
     if (capacity == 0)
         return make_error(EINVAL);
-    if (!e.allow_allocation(keys_memory, capacity * (sizeof(place) + secret::capacity)))
+    if (!e.allow_allocation(keys_memory, bytes_for(capacity)))
         return make_error(ENOMEM);
     return or_no_memory([&]() -> result<std::unique_ptr<derived_keys>> {
         std::vector<place> places(capacity);

@@ -26,6 +26,10 @@ class derived_keys {
   public:
     /// EINVAL for no places. ENOMEM.
     static result<std::unique_ptr<derived_keys>> make(env& e, unsigned capacity);
+    /// The memory that so many take.
+    static constexpr std::uint64_t bytes_for(std::uint64_t capacity) noexcept {
+        return capacity * (sizeof(place) + secret::capacity) + nonce_index::bytes_for(capacity);
+    }
 
     /// The extent's key, of as many bytes as the mode's has, into `out`: from here, or derived and kept here.
     /// Allocates nothing.

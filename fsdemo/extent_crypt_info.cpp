@@ -28,6 +28,8 @@ constinit built_in no_modules;
 std::error_code extent_crypt_info::derive(secret& into) const noexcept {
     if (!into.resize(find_mode(config().mode)->key_size_bytes))
         return make_error(EINVAL);
+    if (!keys_.door_.environment.allow_derivation())
+        return make_error(EIO);
     if (keys_.derived_ != nullptr)
         keys_.derived_->get(master_, nonce_, config().mode, into.writable());
     else
@@ -71,7 +73,17 @@ std::error_code extent_keys::grow(unsigned count) {
     if (const std::error_code error = reserve_in_modes(count))
         return error;
     index_.grow(count); // places it does not know are not there
+    account();
     return {};
+}
+
+// What they take now.
+void extent_keys::account() noexcept {
+    if (door_.info_bytes == nullptr)
+        return;
+    const std::uint64_t bytes = places_.size() * sizeof(place) + index_.bytes();
+    *door_.info_bytes += bytes - accounted_bytes_;
+    accounted_bytes_ = bytes;
 }
 
 // Memory for places that the index then cannot take stays, for the next attempt to take them in.
@@ -124,6 +136,8 @@ extent_keys::~extent_keys() {
     for (const auto& mode : crypto_modes())
         if (memory_.has(mode.mode))
             door_.strategy->memory_released(door_.environment, mode.mode, places_with_memory_);
+    if (door_.info_bytes != nullptr)
+        *door_.info_bytes -= accounted_bytes_;
 }
 
 // --- finding ---

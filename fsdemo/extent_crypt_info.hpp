@@ -36,7 +36,8 @@ class extent_crypt_info final : public key_request {
     /// Null: it belongs to no file (strategy_traits).
     file_crypt_info* file() const noexcept { return file_; }
 
-    /// HKDF-expands it, or copies it if the filesystem keeps derived keys and has this one.
+    /// HKDF-expands it, or copies it if the filesystem keeps derived keys and has this one. Neither fails by
+    /// itself: EIO is a test's, in place of whatever derives keys and can.
     std::error_code derive(secret& into) const noexcept override;
 
     // --- for the key_strategy in use, which alone touches them ---
@@ -96,6 +97,10 @@ class extent_keys final : public wipe_observer {
     void secret_wiped(const master_key& master) noexcept override;
 
     unsigned capacity() const noexcept { return index_.size(); }
+    /// The memory that so many infos take, without what comes with them for a strategy.
+    static constexpr std::uint64_t bytes_for(std::uint64_t capacity) noexcept {
+        return capacity * sizeof(place) + nonce_index::bytes_for(capacity);
+    }
     unsigned in_use() const noexcept { return in_use_; }
     const cache_counters& counters() const noexcept { return counters_; }
 
@@ -115,6 +120,7 @@ class extent_keys final : public wipe_observer {
 
     extent_keys(const crypto_door& door, const extent_keys_options& options, secret&& scratch);
     std::error_code grow(unsigned count);
+    void account() noexcept;
     std::error_code reserve_in_modes(unsigned count);
     std::uint32_t find(const master_key& master, const crypto_nonce& nonce, crypto_mode mode,
                        const file_crypt_info* file) const noexcept;
@@ -133,6 +139,7 @@ class extent_keys final : public wipe_observer {
     unsigned places_with_memory_ = 0; // in each mode of memory_; at least as many as the index knows
     std::deque<place> places_;        // whose addresses stay
     nonce_index index_;
+    std::uint64_t accounted_bytes_ = 0;
     unsigned in_use_ = 0;
     cache_counters counters_;
 };

@@ -46,6 +46,9 @@ std::error_code extent_memory::add_mode(crypto_mode mode, std::size_t each_bytes
 }
 
 std::error_code extent_memory::grow(std::uint32_t before, std::uint32_t count) {
+    for (mode_memory& of_mode : of_mode_) // throws before there is anything to take back
+        if (of_mode.chunks.size() == of_mode.chunks.capacity())
+            of_mode.chunks.reserve(2 * of_mode.chunks.size());
     std::error_code error;
     for (mode_memory& of_mode : of_mode_) {
         if (of_mode.each_bytes == 0 || error)

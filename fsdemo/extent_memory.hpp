@@ -35,7 +35,8 @@ class extent_memory {
 
     /// `each_bytes` for each of the first `count` places, a multiple of 64. ENOMEM. Throws bad_alloc.
     std::error_code add_mode(crypto_mode mode, std::size_t each_bytes, std::uint32_t count);
-    /// The same of each mode that was added, for the places from `before` to `count`; all or nothing.
+    /// The same of each mode that was added, for the places from `before` to `count`; all or nothing. ENOMEM.
+    /// Throws bad_alloc.
     std::error_code grow(std::uint32_t before, std::uint32_t count);
 
     /// Empty: the mode needs none.

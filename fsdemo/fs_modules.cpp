@@ -83,6 +83,8 @@ void fs_modules::module::end_io(file_io& ended) noexcept {
 
 void fs_modules::module::finish(const std::error_code& error) noexcept {
     is = error ? state::on_disk : state::loaded;
+    if (!error || owner->when_ != module_use::in_io) // there nothing can be allocated anew
+        piece = std::vector<std::byte>();
     owner->loaded_ += error ? 0U : 1U;
     failure = error;
     failures_to_tell = error ? waiters : 0;

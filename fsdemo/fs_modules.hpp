@@ -48,7 +48,7 @@ class fs_modules final : public module_loader {
         state is = state::built_in;
         inode_number inode = 0;
         std::optional<file_handle> file; // open
-        std::vector<std::byte> piece;
+        std::vector<std::byte> piece;    // while it may have to be read
         wait_list waiting;
         unsigned waiters = 0;
         unsigned failures_to_tell = 0; // to those that waited

@@ -42,6 +42,7 @@ struct strategy_figures {
     std::uint64_t transform_bytes_max = 0; // at any time
     std::uint64_t io_allocations = 0;      // in acquire()
     std::uint64_t io_allocated_bytes = 0;
+    std::uint64_t limit_refusals = 0; // requests that strategy_options::memory_limit_bytes was too low for
 };
 
 class key_strategy : public tfm_source {

@@ -2,21 +2,27 @@
 #include "fsdemo/nonce_index.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 namespace blkcrypto::fsdemo {
+namespace {
+
+// Many small steps are as cheap as a few large ones.
+template <typename Vector>
+void reserve_more(Vector& vector, std::size_t count) {
+    if (count > vector.capacity())
+        vector.reserve(std::max(count, 2 * vector.capacity()));
+}
+
+} // namespace
 
 void nonce_index::grow(std::uint32_t count) {
     const std::uint32_t before = size();
     if (count <= before)
         return;
-    // Many small steps are as cheap as a few large ones.
-    if (count > links_.capacity()) {
-        links_.reserve(std::max<std::size_t>(count, 2 * links_.capacity()));
-        hashes_.reserve(links_.capacity());
-    }
-    rehash(count);
+    reserve_more(links_, count);
+    reserve_more(hashes_, count);
+    rehash(count); // the last that may throw
     links_.resize(count);
     hashes_.resize(count);
     for (std::uint32_t place = count; place-- > before;)

@@ -6,6 +6,7 @@
 #include "blkcrypto/base/bytes.hpp"
 #include "fsdemo/policy.hpp"
 
+#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -19,6 +20,16 @@ class nonce_index {
     /// having changed nothing.
     void grow(std::uint32_t count);
     std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(links_.size()); }
+    /// The memory it has.
+    std::uint64_t bytes() const noexcept {
+        return links_.capacity() * sizeof(link) + hashes_.capacity() * sizeof(std::uint64_t) +
+               buckets_.capacity() * sizeof(std::uint32_t);
+    }
+    /// The memory it has with so many places, added at once.
+    static constexpr std::uint64_t bytes_for(std::uint64_t places) noexcept {
+        return places * (sizeof(link) + sizeof(std::uint64_t)) +
+               std::bit_ceil(places) * sizeof(std::uint32_t);
+    }
 
     // --- by nonce: those whose nonce hashes alike, one after the other ---
 

@@ -2,11 +2,13 @@
 #include "bench/lab/lab_options.hpp"
 
 #include "bench/image_files.hpp"
+#include "bench/io_buffers.hpp"
 #include "bench/lab/key_trace.hpp"
 #include "bench/lab/known_strategies.hpp"
 #include "bench/option_values.hpp"
 #include "blkcrypto/tools/cli/choice.hpp"
 #include "blkcrypto/tools/cli/number.hpp"
+#include "fsdemo/extent_crypt_info.hpp"
 #include "fsdemo/format.hpp"
 
 #include <charconv>
@@ -180,7 +182,8 @@ lab_workload_options parse_workload(const lab_arguments& typed, const lab_image_
 
 fsdemo::strategy_options parse_strategy(const lab_arguments& typed, unsigned jobs) {
     fsdemo::strategy_options strategy;
-    strategy.pool_size = parse_unsigned("--pool-size", typed.pool_size, 1, fsdemo::pool_size_max);
+    if (!typed.pool_size.empty())
+        strategy.pool_size = parse_unsigned("--pool-size", typed.pool_size, 1, fsdemo::pool_size_max);
     if (!typed.keyslots.empty())
         strategy.keyslots = parse_unsigned("--keyslots", typed.keyslots, 1, fsdemo::keyslots_max);
     strategy.memory_limit_bytes = cli::parse_size("--memory-limit", typed.memory_limit);
@@ -193,6 +196,16 @@ unsigned parse_extent_infos(const std::string& text, unsigned depth) {
     if (text.empty())
         return std::max(usual_extent_infos, depth);
     return parse_unsigned("--extent-infos", text, depth, extent_infos_max);
+}
+
+// Each job's mount has its infos and derived keys from the start, beside the buffers.
+void check_memory_of_jobs(const lab_options& options) {
+    const std::uint64_t each_bytes =
+        fsdemo::extent_keys::bytes_for(options.extent_infos) +
+        fsdemo::derived_keys::bytes_for(options.derived_keys) +
+        options.workload.depth * io_buffers::stride_of(options.image.extent_bytes);
+    check_memory("--numjobs, --extent-infos, --derived-key-cache", "infos, keys and buffers",
+                 options.workload.jobs * each_bytes);
 }
 
 // One where the key travels with each command has no number of slots to be replaced.
@@ -214,6 +227,18 @@ void check_engine_of_files(const lab_options& options) {
     const auto unit = data_unit_size::make(fsdemo::block_bytes);
     for (const auto* mode : options.image.modes)
         check_engine(options.engine, {mode->mode, *unit, dun_bytes});
+}
+
+// A size that was typed is somebody's.
+void check_uses(const lab_arguments& typed, const lab_options& options) {
+    const auto check_one = [&](std::string_view option, const std::string& text, const auto& has_use) {
+        if (!text.empty() && std::ranges::none_of(options.strategies, has_use))
+            throw unusable(option, "none of the strategies has a use for it");
+    };
+    check_one("--pool-size", typed.pool_size, [](const auto* strategy) { return strategy->has_pool; });
+    check_one("--keyslots", typed.keyslots, [&](const auto* strategy) {
+        return strategy->has_keyslots && (strategy->make != nullptr || options.engine.keyslots != 0);
+    });
 }
 
 void check_record(const lab_arguments& typed) {
@@ -296,8 +321,10 @@ lab_options lab_arguments::check(std::span<const fsdemo::strategy_info* const> k
     checked.strategy = parse_strategy(*this, checked.workload.jobs);
     checked.derived_keys = parse_unsigned("--derived-key-cache", derived_key_cache, 0, derived_keys_max);
     checked.extent_infos = parse_extent_infos(extent_infos, checked.workload.depth);
+    check_memory_of_jobs(checked);
     checked.engine = parse_engine(*this, checked);
     check_engine_of_files(checked);
+    check_uses(*this, checked);
     check_record(*this);
     checked.record = record;
     return checked;

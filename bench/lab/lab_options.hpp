@@ -64,8 +64,8 @@ struct lab_arguments {
     std::string ios;     // empty: 20000, or the length of the trace; not beside runtime
     std::string runtime; // seconds of the control, all rounds together
     std::string rounds = "7";
-    std::string pool_size = "128";
-    std::string keyslots; // empty: 100 of the fallback, the engine's own number of an engine
+    std::string pool_size; // empty: 128
+    std::string keyslots;  // empty: 100 of the fallback, the engine's own number of an engine
     std::string derived_key_cache = "0";
     std::string extent_infos; // empty: 1024, or iodepth if that is more
     std::string engine;       // empty: ufs-std, or generic if that lacks a mode

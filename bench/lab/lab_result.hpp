@@ -67,9 +67,11 @@ struct lab_turn_result {
     latency_histogram latencies;
     time_attribution attribution;
     keyslot_counters tfm_use; // hits, misses, steals (evictions), waits
-    fsdemo::cache_counters extent_infos;
     fsdemo::cache_counters derived_keys;
     fsdemo::strategy_figures figures; // at the end of the timed phase; io_* of that phase alone
+    // Memory of extents' infos then, of all mounts: what all-at-open pins grows with its extents. In
+    // pinned_bytes there is none of it.
+    std::uint64_t info_bytes = 0;
     std::uint64_t modules_loaded = 0; // from the image
     std::uint64_t modules_loaded_in_io = 0;
     std::string image_hash; // SHA-256 of the whole image afterwards, hex

@@ -19,7 +19,12 @@ class lab_stack {
     const fsdemo::strategy_info& info() const noexcept { return info_; }
     /// For a job's mount.
     fsdemo::crypto_door door(env& e, env& metadata_env) noexcept {
-        return {e, inline_device_ ? *inline_device_ : *file_, fallback_.get(), metadata_env, strategy_};
+        return {.environment = e,
+                .device = inline_device_ ? *inline_device_ : *file_,
+                .fallback = fallback_.get(),
+                .metadata_environment = metadata_env,
+                .strategy = strategy_,
+                .info_bytes = &info_bytes_};
     }
     const image_io_choice& io() const noexcept { return file_->io(); }
 
@@ -27,6 +32,8 @@ class lab_stack {
     fsdemo::strategy_figures figures(env& e) const noexcept {
         return strategy_ != nullptr ? strategy_->figures(e) : fsdemo::strategy_figures{};
     }
+    /// Of the infos of all mounts that there are.
+    std::uint64_t info_bytes() const noexcept { return info_bytes_; }
     std::uint64_t engine_cpu_ns() const noexcept { return engine_pool_ ? engine_pool_->cpu_time_ns() : 0; }
 
   private:
@@ -39,6 +46,7 @@ class lab_stack {
     std::unique_ptr<block_device> inline_device_; // null but for inline-hardware
     std::unique_ptr<crypto_fallback> fallback_;   // null for it
     fsdemo::key_strategy* strategy_ = nullptr;    // the fallback's
+    std::atomic<std::uint64_t> info_bytes_{0};
 };
 
 } // namespace blkcrypto::bench

@@ -26,7 +26,6 @@ class turn {
     std::uint64_t live_bytes() const;
     lab_turn_result collect() const;
     lab_stop why_stopped() const;
-    bool is_at_limit(const fsdemo::strategy_figures& figures) const;
 
     const round_plan& plan_;
     lab_stack& stack_;
@@ -106,7 +105,6 @@ lab_turn_result turn::collect() const {
         add_opening(all, job->opened());
         add_load(all, job->load().done());
         all.tfm_use += job->tfm_use();
-        add(all.extent_infos, job->extent_infos());
         add(all.derived_keys, job->derived_keys());
         all.modules_loaded += job->modules_loaded();
         all.modules_loaded_in_io += job->modules_loaded() - job->opened().modules_loaded;
@@ -116,6 +114,7 @@ lab_turn_result turn::collect() const {
     all.first_byte_ns = jobs_.front()->opened().first_byte_ns;
     all.elapsed_ns = end_ns - start_ns;
     all.figures = stack_.figures(env_);
+    all.info_bytes = stack_.info_bytes();
     return all;
 }
 
@@ -132,21 +131,9 @@ lab_stop turn::why_stopped() const {
     return {.where = why->is_in_io ? "in the I/O path"
                                    : fmt::format("opening file {} of {}", opened + 1, image_.files().size()),
             .error = why->error,
-            .at_memory_limit = why->error == std::errc::not_enough_memory && is_at_limit(why->figures),
+            .at_memory_limit = why->error == std::errc::not_enough_memory && why->figures.limit_refusals != 0,
             .transforms = why->figures.transforms,
             .transform_bytes = why->figures.transform_bytes};
-}
-
-// What it makes in one step would not have fitted.
-bool turn::is_at_limit(const fsdemo::strategy_figures& figures) const {
-    const fsdemo::strategy_options& options = plan_.options.strategy;
-    std::uint64_t step_bytes = 0;
-    for (const auto* mode : plan_.options.image.modes)
-        step_bytes = std::max<std::uint64_t>(step_bytes, tfm_bytes(mode->mode, options.lanes));
-    if (stack_.info().has_keyslots)
-        step_bytes *= options.keyslots;
-    return options.memory_limit_bytes != 0 &&
-           figures.transform_bytes_max + step_bytes > options.memory_limit_bytes;
 }
 
 } // namespace

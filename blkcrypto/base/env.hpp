@@ -150,6 +150,8 @@ class env_hooks {
     virtual bool allow_allocation(const allocation_class&, std::size_t /*bytes*/, io_context) noexcept {
         return true;
     }
+    /// False makes the derivation of a key fail. Asked on any thread.
+    virtual bool allow_derivation() noexcept { return true; }
     /// Greater at each call; see env::order_stamp().
     virtual std::uint64_t order_stamp() noexcept = 0;
 };
@@ -237,6 +239,11 @@ class env : public executor {
     /// Asked before memory is allocated; false means: behave as if there were none.
     bool allow_allocation(const allocation_class& kind, std::size_t bytes) noexcept {
         return hooks_ == nullptr || hooks_->allow_allocation(kind, bytes, context_);
+    }
+
+    /// Asked before a key is derived; false means: behave as if that had failed.
+    bool allow_derivation() noexcept {
+        return hooks_ == nullptr || hooks_->allow_derivation();
     }
 
   protected:

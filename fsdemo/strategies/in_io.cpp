@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fsdemo/strategies/in_io.hpp"
 
-#include <cerrno>
-
 namespace blkcrypto::fsdemo {
 
-// Nothing is made yet, but a mode that nobody has can be told.
 std::error_code in_io::start_using(env& e, const crypto_config& config) {
-    return start_once(
-        e, config, [&] { return make_error(selected_implementation(config.mode) == nullptr ? ENOPKG : 0); });
+    return start_without_transforms(e, config);
 }
 
 extent_transforms::making in_io::make(const extent_crypt_info& extent, acquire_context& asker) noexcept {

@@ -27,9 +27,7 @@ class pooled final : public software_strategy {
 
     // Its pool is made when the file is known.
     std::error_code start_using(env& e, const crypto_config& config) override {
-        return start_once(e, config, [&] {
-            return make_error(selected_implementation(config.mode) == nullptr ? ENOPKG : 0);
-        });
+        return start_without_transforms(e, config);
     }
 
     std::error_code file_opened(env& e, file_crypt_info& file) override {
@@ -123,7 +121,7 @@ class pooled final : public software_strategy {
 };
 
 result<std::unique_ptr<key_strategy>> make_pooled(pool_scope scope, const strategy_options& options) {
-    if (options.pool_size == 0 || options.pool_size > pool_size_max)
+    if (!is_pool_size(options.pool_size))
         return make_error(EINVAL);
     return or_no_memory(
         [&]() -> result<std::unique_ptr<key_strategy>> { return std::make_unique<pooled>(scope, options); });

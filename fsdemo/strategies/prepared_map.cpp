@@ -45,7 +45,7 @@ class prepared_map final : public software_strategy {
 } // namespace
 
 result<std::unique_ptr<key_strategy>> make_prepared_map(env&, const strategy_options& options) {
-    if (options.pool_size == 0 || options.pool_size > pool_size_max)
+    if (!is_pool_size(options.pool_size))
         return make_error(EINVAL);
     return or_no_memory(
         [&]() -> result<std::unique_ptr<key_strategy>> { return std::make_unique<prepared_map>(options); });

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fsdemo/strategies/software_strategy.hpp"
 
+#include <cerrno>
+
 namespace blkcrypto::fsdemo {
 namespace {
 
@@ -19,6 +21,11 @@ crypto_capabilities all_modes() noexcept {
 software_strategy::software_strategy(const strategy_options& options) noexcept
     : capabilities_(all_modes()), memory_(options.memory_limit_bytes, options.lanes),
       starting_(starting_lock) {}
+
+std::error_code software_strategy::start_without_transforms(env& e, const crypto_config& config) {
+    return start_once(
+        e, config, [&] { return make_error(selected_implementation(config.mode) == nullptr ? ENOPKG : 0); });
+}
 
 strategy_figures software_strategy::figures(env&) const noexcept {
     strategy_figures known = memory_.figures();

@@ -38,6 +38,9 @@ class software_strategy : public key_strategy {
         return error;
     }
 
+    /// For those that make nothing yet: ENOPKG for a mode that nobody has.
+    std::error_code start_without_transforms(env& e, const crypto_config& config);
+
     bool has_started(crypto_mode mode) const noexcept {
         return started_[mode_index(mode)].load(std::memory_order_acquire);
     }

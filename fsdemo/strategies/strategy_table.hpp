@@ -20,6 +20,10 @@ struct strategy_options {
 inline constexpr unsigned pool_size_max = 65536;
 inline constexpr unsigned keyslots_max = 1024;
 
+constexpr bool is_pool_size(unsigned size) noexcept {
+    return size != 0 && size <= pool_size_max;
+}
+
 using strategy_maker = result<std::unique_ptr<key_strategy>> (*)(env& e, const strategy_options& options);
 
 struct strategy_info {

@@ -8,8 +8,10 @@ namespace blkcrypto::fsdemo {
 std::error_code transform_memory::charge(std::uint64_t transforms, std::uint64_t bytes) noexcept {
     std::uint64_t known = bytes_.load();
     do
-        if (limit_bytes_ != 0 && known + bytes > limit_bytes_)
+        if (limit_bytes_ != 0 && known + bytes > limit_bytes_) {
+            ++limit_refusals_;
             return make_error(ENOMEM);
+        }
     while (!bytes_.compare_exchange_weak(known, known + bytes));
     transforms_ += transforms;
     std::uint64_t known_max = bytes_max_.load();
@@ -62,7 +64,8 @@ strategy_figures transform_memory::figures() const noexcept {
             .pinned_bytes = 0,
             .transform_bytes_max = bytes_max_,
             .io_allocations = io_allocations_,
-            .io_allocated_bytes = io_allocated_bytes_};
+            .io_allocated_bytes = io_allocated_bytes_,
+            .limit_refusals = limit_refusals_};
 }
 
 } // namespace blkcrypto::fsdemo

@@ -25,7 +25,7 @@ class transform_memory {
     result<std::unique_ptr<skcipher>> allocate_in_io(env& e, crypto_mode mode);
     void free(std::unique_ptr<skcipher> transform, crypto_mode mode) noexcept;
 
-    /// For transforms whose memory somebody else allocates. ENOMEM above the limit.
+    /// For transforms whose memory somebody else allocates. ENOMEM above the limit, which is counted.
     std::error_code charge(std::uint64_t transforms, std::uint64_t bytes) noexcept;
     void give_back(std::uint64_t transforms, std::uint64_t bytes) noexcept;
 
@@ -43,6 +43,7 @@ class transform_memory {
     std::atomic<std::uint64_t> bytes_max_{0};
     std::atomic<std::uint64_t> io_allocations_{0};
     std::atomic<std::uint64_t> io_allocated_bytes_{0};
+    std::atomic<std::uint64_t> limit_refusals_{0};
 };
 
 } // namespace blkcrypto::fsdemo

@@ -49,7 +49,7 @@ result<std::unique_ptr<transform_pool>> transform_pool::make(env& e, crypto_api&
 }
 
 transform_pool::~transform_pool() {
-    for (pooled& p : transforms_) {
+    for (place& p : transforms_) {
         assert(p.leases == 0);
         if (p.tfm)
             memory_.free(std::move(p.tfm), mode_);
@@ -68,10 +68,10 @@ tfm_grant transform_pool::acquire(const extent_crypt_info& extent, acquire_conte
 
 tfm_grant transform_pool::take(const extent_crypt_info& extent, acquire_context& asker) noexcept {
     env& e = asker.environment;
-    pooled* taken = nullptr;
+    place* taken = nullptr;
     {
         const env_lock lock(e, lock_);
-        if (pooled* const found = lend_found(extent)) {
+        if (place* const found = lend_found(extent)) {
             ++asker.counters.hits;
             return {acquire_outcome::ready, {found->tfm.get(), reinterpret_cast<std::uintptr_t>(found)}};
         }
@@ -90,7 +90,7 @@ tfm_grant transform_pool::take(const extent_crypt_info& extent, acquire_context&
 }
 
 // Without the lock: nobody else knows of it.
-tfm_grant transform_pool::key(pooled& taken, const extent_crypt_info& extent,
+tfm_grant transform_pool::key(place& taken, const extent_crypt_info& extent,
                               acquire_context& asker) noexcept {
     env& e = asker.environment;
     const std::error_code error = set_key(*taken.tfm, extent, e, asker.stamps);
@@ -114,11 +114,11 @@ void transform_pool::pass_on_wake(env& e) noexcept {
 // --- releasing ---
 
 void transform_pool::release(env& e, const tfm_lease& lease) noexcept {
-    pooled& returned = *reinterpret_cast<pooled*>(lease.cookie);
+    place& returned = *reinterpret_cast<place*>(lease.cookie);
     returned.pool->give_back(e, returned);
 }
 
-void transform_pool::give_back(env& e, pooled& returned) noexcept {
+void transform_pool::give_back(env& e, place& returned) noexcept {
     {
         const env_lock lock(e, lock_);
         assert(returned.leases != 0);
@@ -138,7 +138,7 @@ void transform_pool::give_back(env& e, pooled& returned) noexcept {
 std::error_code transform_pool::evict(env& e, const extent_crypt_info& extent) noexcept {
     std::error_code error;
     const env_lock lock(e, lock_);
-    while (auto* const p = static_cast<pooled*>(extent.of_strategy)) {
+    while (auto* const p = static_cast<place*>(extent.of_strategy)) {
         take_owner(*p);
         if (p->leases != 0) {
             p->forgets_on_release = true;
@@ -155,13 +155,13 @@ std::error_code transform_pool::evict(env& e, const extent_crypt_info& extent) n
 unsigned transform_pool::on_loan(env& e) noexcept {
     const env_lock lock(e, lock_);
     unsigned count = 0;
-    for (const pooled& p : transforms_)
+    for (const place& p : transforms_)
         count += p.leases != 0 ? 1U : 0U;
     return count;
 }
 
-transform_pool::pooled* transform_pool::lend_found(const extent_crypt_info& extent) noexcept {
-    auto* const own = static_cast<pooled*>(extent.of_strategy);
+transform_pool::place* transform_pool::lend_found(const extent_crypt_info& extent) noexcept {
+    auto* const own = static_cast<place*>(extent.of_strategy);
     if (reuse_ == reuse::never || own == nullptr)
         return nullptr;
     if (own->leases++ == 0)
@@ -171,15 +171,15 @@ transform_pool::pooled* transform_pool::lend_found(const extent_crypt_info& exte
 
 // --- whose key a transform has ---
 
-void transform_pool::give_owner(pooled& p, const extent_crypt_info& extent) noexcept {
+void transform_pool::give_owner(place& p, const extent_crypt_info& extent) noexcept {
     p.owner = &extent;
-    p.next_of_owner = static_cast<pooled*>(extent.of_strategy);
+    p.next_of_owner = static_cast<place*>(extent.of_strategy);
     if (p.next_of_owner != nullptr)
         p.next_of_owner->previous_of_owner = &p;
     extent.of_strategy = &p;
 }
 
-void transform_pool::take_owner(pooled& p) noexcept {
+void transform_pool::take_owner(place& p) noexcept {
     if (p.owner == nullptr)
         return;
     if (p.previous_of_owner != nullptr)
@@ -194,8 +194,8 @@ void transform_pool::take_owner(pooled& p) noexcept {
 
 // --- the order of those that are idle ---
 
-transform_pool::pooled* transform_pool::take_oldest() noexcept {
-    pooled* const taken = oldest_;
+transform_pool::place* transform_pool::take_oldest() noexcept {
+    place* const taken = oldest_;
     if (taken == nullptr)
         return nullptr;
     unlink(*taken);
@@ -203,19 +203,19 @@ transform_pool::pooled* transform_pool::take_oldest() noexcept {
     return taken;
 }
 
-void transform_pool::unlink(pooled& idle) noexcept {
+void transform_pool::unlink(place& idle) noexcept {
     (idle.older == nullptr ? oldest_ : idle.older->newer) = idle.newer;
     (idle.newer == nullptr ? newest_ : idle.newer->older) = idle.older;
     idle.older = idle.newer = nullptr;
 }
 
-void transform_pool::put_newest(pooled& idle) noexcept {
+void transform_pool::put_newest(place& idle) noexcept {
     idle.older = newest_;
     (newest_ == nullptr ? oldest_ : newest_->newer) = &idle;
     newest_ = &idle;
 }
 
-void transform_pool::put_oldest(pooled& idle) noexcept {
+void transform_pool::put_oldest(place& idle) noexcept {
     idle.newer = oldest_;
     (oldest_ == nullptr ? newest_ : oldest_->older) = &idle;
     oldest_ = &idle;

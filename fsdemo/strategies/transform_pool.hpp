@@ -42,42 +42,42 @@ class transform_pool {
   private:
     friend struct transform_pool_checker; // of the tests: looks at the transforms as they are
 
-    struct pooled {
+    struct place {
         std::unique_ptr<skcipher> tfm;
         transform_pool* pool = nullptr;
         unsigned leases = 0;
         const extent_crypt_info* owner = nullptr; // whose key it has; null: nobody's
         // Of those that have the same extent's key, which the extent leads to.
-        pooled* previous_of_owner = nullptr;
-        pooled* next_of_owner = nullptr;
+        place* previous_of_owner = nullptr;
+        place* next_of_owner = nullptr;
         bool forgets_on_release = false; // its key was evicted meanwhile
         // Of those that are idle, in the order they were released.
-        pooled* older = nullptr;
-        pooled* newer = nullptr;
+        place* older = nullptr;
+        place* newer = nullptr;
     };
 
     using transform_list = std::vector<std::unique_ptr<skcipher>>;
     transform_pool(transform_memory& memory, crypto_mode mode, reuse how, transform_list&& transforms);
     tfm_grant take(const extent_crypt_info& extent, acquire_context& asker) noexcept;
-    tfm_grant key(pooled& taken, const extent_crypt_info& extent, acquire_context& asker) noexcept;
-    void give_back(env& e, pooled& returned) noexcept;
+    tfm_grant key(place& taken, const extent_crypt_info& extent, acquire_context& asker) noexcept;
+    void give_back(env& e, place& returned) noexcept;
     void pass_on_wake(env& e) noexcept BLKCRYPTO_EXCLUDES(lock_);
-    pooled* lend_found(const extent_crypt_info& extent) noexcept BLKCRYPTO_REQUIRES(lock_);
-    pooled* take_oldest() noexcept BLKCRYPTO_REQUIRES(lock_);
-    void unlink(pooled& idle) noexcept BLKCRYPTO_REQUIRES(lock_);
-    void put_newest(pooled& idle) noexcept BLKCRYPTO_REQUIRES(lock_);
-    void put_oldest(pooled& idle) noexcept BLKCRYPTO_REQUIRES(lock_);
-    static void give_owner(pooled& p, const extent_crypt_info& extent) noexcept;
-    static void take_owner(pooled& p) noexcept;
+    place* lend_found(const extent_crypt_info& extent) noexcept BLKCRYPTO_REQUIRES(lock_);
+    place* take_oldest() noexcept BLKCRYPTO_REQUIRES(lock_);
+    void unlink(place& idle) noexcept BLKCRYPTO_REQUIRES(lock_);
+    void put_newest(place& idle) noexcept BLKCRYPTO_REQUIRES(lock_);
+    void put_oldest(place& idle) noexcept BLKCRYPTO_REQUIRES(lock_);
+    static void give_owner(place& p, const extent_crypt_info& extent) noexcept;
+    static void take_owner(place& p) noexcept;
 
     transform_memory& memory_;
     const crypto_mode mode_;
     const reuse reuse_;
     mutex lock_;
     wait_list waiting_;
-    std::vector<pooled> transforms_; // all but their tfm under lock_
-    pooled* oldest_ BLKCRYPTO_GUARDED_BY(lock_) = nullptr;
-    pooled* newest_ BLKCRYPTO_GUARDED_BY(lock_) = nullptr;
+    std::vector<place> transforms_; // all but their tfm under lock_
+    place* oldest_ BLKCRYPTO_GUARDED_BY(lock_) = nullptr;
+    place* newest_ BLKCRYPTO_GUARDED_BY(lock_) = nullptr;
 };
 
 } // namespace blkcrypto::fsdemo

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view native_strategy = "inline-hardware"; // of the inline path
 constexpr std::string_view usual_strategy = "fallback-keyslots";
-constexpr std::uint64_t derived_keys_limit = 1 << 24;
+constexpr std::uint64_t derived_keys_limit = 1 << 20;
 
 const strategy_info& parse_strategy(const std::string& text) {
     std::vector<std::string_view> names;
@@ -35,13 +35,31 @@ const strategy_info& parse_path_and_strategy(const std::string& path, const std:
     return chosen;
 }
 
+void refuse_without_use(std::string_view option, const strategy_info& strategy) {
+    throw cli::unusable(option, fmt::format("{} has no use for it", strategy.name));
+}
+
+// Nothing typed: the one that has all modes.
+engine_profile parse_engine(const std::string& text, const strategy_info& strategy) {
+    if (!text.empty() && strategy.make != nullptr)
+        refuse_without_use("--engine", strategy);
+    return cli::parse_engine("--engine", text.empty() ? "generic" : text);
+}
+
+// Where the key travels with each command there are none to be replaced.
+void set_keyslots(engine_profile& engine, unsigned keyslots) {
+    if (engine.keyslots == 0)
+        throw cli::unusable("--keyslots", fmt::format("engine {} has none", engine.name));
+    engine.keyslots = keyslots;
+}
+
 // Nothing typed: what was there.
 void parse_size(std::string_view option, const std::string& text, const strategy_info& strategy, bool has_use,
                 unsigned max, unsigned& size) {
     if (text.empty())
         return;
     if (!has_use)
-        throw cli::unusable(option, fmt::format("{} has no use for it", strategy.name));
+        refuse_without_use(option, strategy);
     size = static_cast<unsigned>(cli::parse_count(option, text, 1, max));
 }
 
@@ -78,11 +96,11 @@ stack_options::checked stack_options::check() const {
     checked all;
     const strategy_info& chosen = parse_path_and_strategy(path, strategy);
     all.strategy = &chosen;
-    all.engine = cli::parse_engine("--engine", engine);
+    all.engine = parse_engine(engine, chosen);
     parse_size("--pool-size", pool_size, chosen, chosen.has_pool, pool_size_max, all.sizes.pool_size);
     parse_size("--keyslots", keyslots, chosen, chosen.has_keyslots, keyslots_max, all.sizes.keyslots);
-    if (!keyslots.empty())
-        all.engine.keyslots = all.sizes.keyslots;
+    if (!keyslots.empty() && chosen.make == nullptr)
+        set_keyslots(all.engine, all.sizes.keyslots);
     if (!derived_key_cache.empty())
         all.derived_keys = static_cast<unsigned>(
             cli::parse_count("--derived-key-cache", derived_key_cache, 0, derived_keys_limit));

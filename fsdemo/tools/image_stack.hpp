@@ -28,10 +28,10 @@ void check_not_image(const cli::json_output& json, const std::string& image);
 
 /// --path, --engine, --strategy and what belongs to it.
 struct stack_options {
-    std::string path; // empty: what the strategy needs
-    std::string engine = "generic";
+    std::string path;              // empty: what the strategy needs
+    std::string engine;            // likewise the next: of the inline path generic
     std::string strategy;          // empty: that of the path
-    std::string pool_size;         // likewise the next: the strategy's own
+    std::string pool_size;         // the strategy's own
     std::string keyslots;          // or the engine's own
     std::string derived_key_cache; // or the filesystem's own
 

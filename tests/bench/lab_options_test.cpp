@@ -6,8 +6,10 @@
 #include "tests/bench/scratch_directory.hpp"
 #include "tests/support/test_cipher.hpp"
 
+#include <algorithm>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 using namespace blkcrypto;
 using namespace blkcrypto::bench;
@@ -230,6 +232,48 @@ TEST_CASE("more than the image can hold, and jobs or keys without a file, are re
     CHECK(begins_with(why_refused(deep), "--numjobs x --iodepth x --bs: buffers of 1048576 MiB are more"));
     deep.numjobs = "3";
     CHECK(why_refused(deep) == "--numjobs x --iodepth: 12288 I/Os in flight are more than 8192");
+}
+
+TEST_CASE("infos, derived keys and buffers of all jobs together are no more than half of the memory") {
+    const auto half_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                            static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 2;
+    auto typed = typed_with(&lab_arguments::numjobs, "256"); // of 32 I/Os: 8192 buffers
+    const std::uint64_t buffer_bytes =
+        std::min<std::uint64_t>(half_bytes / 8192 / 4096 * 4096 - 16384, 128U << 20);
+    typed.bs = fmt::format("{}", buffer_bytes);
+    typed.extents_per_file = "1";
+    CHECK(check(typed).workload.jobs == 256);
+    const bool is_small = half_bytes < std::uint64_t{1} << 40;
+    const auto is_refused = [&] {
+        return begins_with(why_refused(typed), "--numjobs, --extent-infos, --derived-key-cache: "
+                                               "infos, keys and buffers of ");
+    };
+    typed.derived_key_cache = "1048576";
+    CHECK(is_refused() == is_small);
+    typed.derived_key_cache = "0";
+    typed.extent_infos = "131072";
+    CHECK(is_refused() == is_small);
+}
+
+TEST_CASE("a size of what no chosen strategy has is refused, and taken if one of them has it") {
+    auto typed = typed_with(&lab_arguments::pool_size, "8");
+    typed.strategies = "full-in-io,fallback-keyslots";
+    CHECK(why_refused(typed) == "--pool-size: none of the strategies has a use for it");
+    typed.strategies += ",pool-global";
+    CHECK(check(typed).strategy.pool_size == 8);
+    typed.keyslots = "8";
+    for (const char* having : {"pool-global,fallback-keyslots", "pool-global,inline-hardware"}) {
+        typed.strategies = having;
+        CHECK(check(typed).strategy.keyslots == 8);
+    }
+    typed.engine = "samsung-fmp"; // the key is in each command
+    CHECK(why_refused(typed) == "--keyslots: none of the strategies has a use for it");
+    typed.strategies += ",fallback-keyslots";
+    CHECK(check(typed).strategy.keyslots == 8);
+    typed.strategies = "pool-global,library-key";
+    CHECK(why_refused(typed) == "--keyslots: none of the strategies has a use for it");
+    typed.keyslots.clear();
+    CHECK(check(typed).strategy.keyslots == 100);
 }
 
 TEST_CASE("how long it takes is said in I/Os or in time, divided by the rounds") {

@@ -135,6 +135,35 @@ class failing_key final : public fsdemo::software_strategy {
     const std::unique_ptr<skcipher> tfm_ = keyed();
 };
 
+// Has no memory to start: the account refuses all it wants at once, or somebody else does.
+class starving_key final : public fsdemo::software_strategy {
+  public:
+    static result<std::unique_ptr<fsdemo::key_strategy>> make_greedy(env&,
+                                                                     const fsdemo::strategy_options& o) {
+        return std::unique_ptr<fsdemo::key_strategy>(new starving_key(o, 2 * o.memory_limit_bytes));
+    }
+    static result<std::unique_ptr<fsdemo::key_strategy>> make_unlucky(env&,
+                                                                      const fsdemo::strategy_options& o) {
+        return std::unique_ptr<fsdemo::key_strategy>(new starving_key(o, o.memory_limit_bytes));
+    }
+    std::error_code start_using(env& e, const crypto_config& config) override {
+        return start_once(e, config, [&] {
+            const std::error_code refused = memory().charge(1, wanted_bytes_);
+            return refused ? refused : make_error(ENOMEM);
+        });
+    }
+    tfm_grant acquire(const key_request&, acquire_context&) noexcept override {
+        return {acquire_outcome::failed, {}, blk_status::ioerr};
+    }
+    void release(env&, const tfm_lease&) noexcept override {}
+    std::error_code evict(env&, const key_request&) noexcept override { return {}; }
+
+  private:
+    starving_key(const fsdemo::strategy_options& options, std::uint64_t wanted_bytes)
+        : software_strategy(options), wanted_bytes_(wanted_bytes) {}
+    const std::uint64_t wanted_bytes_;
+};
+
 const lab_strategy_result& find(const lab_result& result, std::string_view name) {
     const auto found =
         std::ranges::find(result.strategies, name, [](const auto& one) { return one.strategy->name; });
@@ -219,6 +248,38 @@ TEST_CASE("a limit of memory stops those that have transforms by extent or by fi
     CHECK(result.images_agree);
 }
 
+TEST_CASE(
+    "it is the limit that stopped a strategy if it refused something, however much, and else it is not") {
+    small_lab lab;
+    lab.options.strategy.memory_limit_bytes = 100 * tfm_bytes(mode, 1);
+    static constexpr fsdemo::strategy_info greedy{
+        .name = "greedy", .at_open = "", .in_io = "", .make = &starving_key::make_greedy};
+    static constexpr fsdemo::strategy_info unlucky{
+        .name = "unlucky", .at_open = "", .in_io = "", .make = &starving_key::make_unlucky};
+    lab.options.strategies = {&greedy, &unlucky};
+    const auto result = lab.run();
+    CHECK(find(result, "greedy").stop->at_memory_limit);
+    CHECK_FALSE(find(result, "unlucky").stop->at_memory_limit);
+    for (const auto& strategy : result.strategies)
+        CHECK(strategy.stop->error == std::errc::not_enough_memory);
+}
+
+TEST_CASE("a limit below what library-key wants for its infos stops it, and is the limit's") {
+    small_lab lab;
+    const auto* library_key = fsdemo::find_strategy("library-key");
+    if (!can_run(*library_key)) {
+        MESSAGE("skipped, no cipher has a form for it");
+        return;
+    }
+    lab.options.strategy.memory_limit_bytes = 512 * selected_implementation(mode)->placed.bytes; // 1024 infos
+    lab.options.strategies = {library_key};
+    const auto result = lab.run();
+    const auto& stop = find(result, "library-key").stop;
+    REQUIRE(stop.has_value());
+    CHECK(stop->at_memory_limit);
+    CHECK(stop->where == "opening file 1 of 8");
+}
+
 TEST_CASE("one slot and one transform for two jobs are enough to get through") {
     small_lab lab;
     lab.options.workload.jobs = 2;
@@ -267,6 +328,21 @@ TEST_CASE("transforms asked for in the I/O path are those of the timed I/Os, wit
         CHECK(round.figures.io_allocations <= round.ios);
         CHECK(round.figures.io_allocated_bytes <= round.figures.transform_bytes_max);
     }
+}
+
+TEST_CASE("memory of infos is that of all jobs' mounts, and grows where the extents of open files pin them") {
+    small_lab lab;
+    lab.options.workload.jobs = 2;
+    lab.options.extent_infos = 8;
+    const std::uint64_t usual_bytes = 2 * fsdemo::extent_keys::bytes_for(8);
+    const auto result = lab.run();
+    for (const auto& strategy : result.strategies)
+        for (const auto& round : strategy.rounds) {
+            CAPTURE(strategy.strategy->name);
+            CHECK((round.info_bytes > usual_bytes) == (strategy.strategy->name == "all-at-open"));
+            CHECK(round.info_bytes >= usual_bytes);
+        }
+    CHECK(find(result, "all-at-open").rounds.front().info_bytes > 32 * sizeof(fsdemo::extent_crypt_info));
 }
 
 TEST_CASE("the number of I/Os that take as long as is asked for is the same for all") {

@@ -29,14 +29,21 @@ struct tfm_call {
 };
 std::unique_ptr<tfm_source> make_logging_tfms(std::unique_ptr<tfm_source> inner, std::vector<tfm_call>& log);
 
-/// Counts the tfms that are allocated, and can let an allocation fail.
+/// Counts the tfms that are allocated, and can let an allocation or the derivation of a key fail.
 struct tfm_counter final : env_hooks {
     bool allow_allocation(const allocation_class& kind, std::size_t, io_context context) noexcept override;
+    bool allow_derivation() noexcept override {
+        const std::uint64_t number = derivations++;
+        return number < failing_derivation || number >= failing_derivation + failing_derivations;
+    }
     std::uint64_t order_stamp() noexcept override { return ++stamps; }
     unsigned tfms = 0;
-    io_context last_context = io_context::kernel; // of a tfm's allocation
-    std::uint64_t allocations = 0;                // of all kinds
-    std::uint64_t failing = UINT64_MAX;           // the number of the one that fails, from 0
+    io_context last_context = io_context::kernel;      // of a tfm's allocation
+    std::uint64_t allocations = 0;                     // of all kinds
+    std::uint64_t failing = UINT64_MAX;                // the number of the one that fails, from 0
+    std::uint64_t derivations = 0;                     // of keys
+    std::uint64_t failing_derivation = UINT64_MAX / 2; // likewise, with those behind it
+    std::uint64_t failing_derivations = 1;
     std::uint64_t stamps = 0;
 };
 

@@ -186,6 +186,25 @@ TEST_CASE("a cache of keys needs a place") {
     CHECK(extent_keys::make(r.stack.door(), {.capacity = 0}).error() == make_error(EINVAL));
 }
 
+TEST_CASE("what infos take is on the account of those who share it, for as long as there are infos") {
+    keys_rig r(1);
+    std::atomic<std::uint64_t> bytes{7};
+    auto door = r.stack.door();
+    door.info_bytes = &bytes;
+    for (const unsigned capacity : {1U, 100U, 1024U}) {
+        auto first = extent_keys::make(door, {.capacity = capacity}).value();
+        const std::uint64_t one_bytes = extent_keys::bytes_for(capacity);
+        CHECK(bytes == 7 + one_bytes);
+        CHECK(one_bytes >= capacity * sizeof(extent_crypt_info));
+        {
+            const auto second = extent_keys::make(door, {.capacity = capacity}).value();
+            CHECK(bytes == 7 + 2 * one_bytes);
+        }
+        first.reset();
+        CHECK(bytes == 7);
+    }
+}
+
 TEST_CASE("a nonce that is known with another data unit size is refused, its key is left alone") {
     keys_rig r(2);
     extent_crypt_info* const key = r.get(0, 1);
@@ -201,8 +220,10 @@ TEST_CASE("a nonce that is known with another data unit size is refused, its key
 
 TEST_CASE("deriving the key of an extent and starting it allocates nothing, no tfm either, hit or miss" *
           PROPERTY(70)) {
-    if (!allocation_counter::available())
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
         return;
+    }
     for (const crypt_path path : both_paths)
         for (const crypto_mode mode : modes) {
             keys_rig r(8, path);
@@ -291,8 +312,10 @@ TEST_CASE("a key leaves the keyslots before its place is another's, and when its
 }
 
 TEST_CASE("nothing of a key is left in memory once its place is another's") {
-    if (!is_optimised || !allocation_counter::available())
+    if (!is_optimised || !allocation_counter::available()) {
+        MESSAGE("skipped, not optimised, or the heap is not ours to count");
         return;
+    }
     for (const crypt_path path : both_paths)
         for (const fscrypt_mode mode : contents_modes) {
             crypt_rig r(path, {.keys_max = 1, .derived_keys_max = 1});
@@ -310,8 +333,10 @@ TEST_CASE("nothing of a key is left in memory once its place is another's") {
 
 TEST_CASE(
     "nothing of any extent's key is left in memory once its master key is removed and its files are closed") {
-    if (!is_optimised || !allocation_counter::available())
+    if (!is_optimised || !allocation_counter::available()) {
+        MESSAGE("skipped, not optimised, or the heap is not ours to count");
         return;
+    }
     for (const crypt_path path : both_paths)
         for (const fscrypt_mode mode : contents_modes)
             for (const bool closed_before : {true, false}) {

@@ -3,10 +3,12 @@
 // goes wrong.
 #include "fsdemo/fs_modules.hpp"
 #include "tests/fsdemo/crypt_rig.hpp"
+#include "tests/support/allocation_counter.hpp"
 #include "tests/support/test_seed.hpp"
 
 #include <cerrno>
 #include <deque>
+#include <malloc.h>
 
 using namespace blkcrypto;
 using namespace blkcrypto::fsdemo;
@@ -108,6 +110,25 @@ TEST_CASE("while its module is read an I/O waits, and allocates nothing") {
     CHECK(r.fs->modules_loaded() == 1);
     CHECK(stamps.spent_ns[static_cast<std::size_t>(bio_stage::tfm_wait)] >= 1000);
     CHECK(stamps.spent_ns[static_cast<std::size_t>(bio_stage::allocate)] == 0);
+}
+
+TEST_CASE("a module that is loaded has no memory left that it was read into") {
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
+        return;
+    }
+    constexpr std::size_t most_of_a_piece = 60'000;
+    const auto heap_bytes = [] { return mallinfo2().uordblks; };
+    for (const strategy_info& s : strategies()) {
+        CAPTURE(s.name);
+        module_rig r(s);
+        const std::size_t mounted = heap_bytes();
+        const auto file = *r.fs->open(r.inode);
+        CHECK(heap_bytes() < mounted + most_of_a_piece);
+        const std::size_t opened = heap_bytes();
+        CHECK(read_at(*r.fs, *file, 0, block_bytes).has_value());
+        CHECK(heap_bytes() + (loads_in_io(s) ? most_of_a_piece : 0) <= opened + block_bytes);
+    }
 }
 
 TEST_CASE("all that wait for a module go on when it is there, and are told when it cannot be read") {

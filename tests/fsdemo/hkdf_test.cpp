@@ -194,8 +194,10 @@ TEST_CASE("as much is derived as there is, and no byte more is written") {
 }
 
 TEST_CASE("expanding allocates nothing") {
-    if (!allocation_counter::available())
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
         return;
+    }
     const auto info = random_bytes(25, test_seed());
     const std::array<bytes_view, 2> pieces{bytes_view(info).first(9), bytes_view(info).subspan(9)};
     const auto key = hkdf_key::make(info).value();
@@ -206,8 +208,10 @@ TEST_CASE("expanding allocates nothing") {
 }
 
 TEST_CASE("nothing of a key is left in memory once it is wiped") {
-    if (!allocation_counter::available())
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
         return;
+    }
     hidden_key hidden(1);
     auto key = hidden.make();
     CHECK(count_in_memory(hidden.pieces) == 0);
@@ -219,8 +223,10 @@ TEST_CASE("nothing of a key is left in memory once it is wiped") {
 }
 
 TEST_CASE("nothing of a key is left in memory once its owner is gone") {
-    if (!allocation_counter::available())
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
         return;
+    }
     std::vector<masked_pattern> states;
     {
         hidden_key hidden(2);
@@ -231,8 +237,10 @@ TEST_CASE("nothing of a key is left in memory once its owner is gone") {
 }
 
 TEST_CASE("nothing of a derived key is left in memory but what its owner has" * PROPERTY(58)) {
-    if (!is_optimised || !allocation_counter::available())
+    if (!is_optimised || !allocation_counter::available()) {
+        MESSAGE("skipped, not optimised, or the heap is not ours to count");
         return;
+    }
     hidden_key hidden(3);
     const auto key = hidden.make();
     byte_vector derived(96); // a block and the beginning of another

@@ -244,8 +244,10 @@ TEST_CASE("a reference that was moved from holds nothing") {
 }
 
 TEST_CASE("using a key allocates nothing") {
-    if (!allocation_counter::available())
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
         return;
+    }
     keyring_rig rig;
     const auto identifier = rig.ring.add(rig.raw_key).value();
     const allocation_counter counter;
@@ -258,8 +260,10 @@ TEST_CASE("using a key allocates nothing") {
 }
 
 TEST_CASE("a key that cannot be added for lack of memory leaves the keyring as it was") {
-    if (!allocation_counter::available())
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
         return;
+    }
     for (std::uint64_t failing = 0; failing < 100; ++failing) {
         keyring_rig rig;
         result<key_identifier> added = make_error(EINVAL);
@@ -282,8 +286,10 @@ TEST_CASE("a key that cannot be added for lack of memory leaves the keyring as i
 }
 
 TEST_CASE("nothing of a removed key is left in memory") {
-    if (!allocation_counter::available())
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
         return;
+    }
     keyring ring;
     auto raw_key = random_bytes(64, test_seed() + 5);
     const auto pieces = masked_pieces(raw_key);

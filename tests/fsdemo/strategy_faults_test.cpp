@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every strategy fails at each of its steps: memory, the transform itself, setting the key, the module, the
-// limit. Who asked is told, nothing is leaked, and what does not need the missing thing goes on.
+// Every strategy fails at each of its steps: memory, the transform itself, deriving and setting the key, the
+// module, the limit. Who asked is told, nothing is leaked, and what does not need the missing thing goes on.
 #include "tests/fsdemo/crypt_rig.hpp"
 #include "tests/support/allocation_counter.hpp"
 #include "tests/support/test_cipher.hpp"
@@ -133,6 +133,51 @@ TEST_CASE("each tfm that cannot be made is ENOMEM where it was to be made, and l
     }
 }
 
+TEST_CASE("each key that cannot be derived is EIO where it was needed, there alone, and later there is one") {
+    for (const strategy_info& s : strategies()) {
+        CAPTURE(s.name);
+        bool has_failed = true;
+        for (std::uint64_t failing = 0; has_failed; ++failing) {
+            CAPTURE(failing);
+            crypt_rig r(s, few, {.keys_max = 4, .derived_keys_max = 0});
+            const inode_number inode = prepare(r, fscrypt_mode::aes_256_xts);
+            REQUIRE_FALSE(r.fs->sync());
+            r.change_strategy(s, few, {.keys_max = 4, .derived_keys_max = 0});
+            r.add_key();
+            r.hooks.failing_derivation = r.hooks.derivations + failing;
+            const attempt a = try_all(r, inode);
+            has_failed = r.hooks.derivations > r.hooks.failing_derivation;
+            CHECK(a.opening == (has_failed && s.name == "all-at-open" ? make_error(EIO) : std::error_code{}));
+            const auto failed = std::ranges::count(a.reads, make_error(EIO));
+            CHECK(failed == (has_failed && !a.opening ? 1 : 0));
+            CHECK(std::ranges::count(a.reads, std::error_code{}) + failed == std::ssize(a.reads));
+            r.hooks.failing_derivations = 0;
+            CHECK(try_all(r, inode).all_right());
+            check_nothing_is_left(r, s);
+            REQUIRE(failing < 100);
+        }
+    }
+}
+
+TEST_CASE("no transform, keyslot or waiter is lost however many keys in a row cannot be derived") {
+    for (const strategy_info& s : strategies()) {
+        CAPTURE(s.name);
+        crypt_rig r(s, few, {.keys_max = 1, .derived_keys_max = 0});
+        const inode_number inode = prepare(r, fscrypt_mode::aes_256_xts);
+        REQUIRE_FALSE(r.fs->sync());
+        r.hooks.failing_derivation = r.hooks.derivations;
+        r.hooks.failing_derivations = UINT64_MAX / 2;
+        for (unsigned times = 0; times < 4; ++times) { // more than there are transforms
+            const attempt a = try_all(r, inode);
+            CHECK((a.opening || std::ranges::count(a.reads, make_error(EIO)) >= extent_count - 1));
+        }
+        CHECK(r.fs->in_flight() == 0);
+        r.hooks.failing_derivations = 0;
+        CHECK(try_all(r, inode).all_right());
+        check_nothing_is_left(r, s);
+    }
+}
+
 TEST_CASE("a key that is refused fails its I/O alone, and no transform is lost by it") {
     constexpr fscrypt_mode mode = fscrypt_mode::sm4_xts;
     for (const strategy_info& s : strategies()) {
@@ -190,17 +235,21 @@ TEST_CASE("at its limit of memory a strategy says ENOMEM, and below it goes on")
         CHECK_FALSE(a.all_right());
         CHECK((a.opening == make_error(ENOMEM) || a.reads.front() == make_error(ENOMEM)));
         CHECK(first.stack->strategy()->figures(first.e).transforms == 0);
+        CHECK(first.stack->strategy()->figures(first.e).limit_refusals > 0);
         limited.memory_limit_bytes = 20 * each;
         first.change_strategy(s, limited, {.keys_max = 4});
         first.add_key();
         CHECK(try_all(first, inode).all_right());
+        CHECK(first.stack->strategy()->figures(first.e).limit_refusals == 0);
     }
 }
 
 TEST_CASE(
     "malloc fails in turn while files are opened, read and closed: an error or none, never a wrong byte") {
-    if (!allocation_counter::available())
+    if (!allocation_counter::available()) {
+        MESSAGE("skipped, the heap is not ours to count");
         return;
+    }
     for (const strategy_info& s : strategies()) {
         CAPTURE(s.name);
         crypt_rig r(s, few, {.keys_max = 4});

@@ -56,8 +56,10 @@ void use(crypt_rig& r, open_file& file, std::uint64_t count) {
 } // namespace
 
 TEST_CASE("once a master key is removed nothing of its extents' keys is in memory, under any strategy") {
-    if (!is_optimised || !allocation_counter::available())
+    if (!is_optimised || !allocation_counter::available()) {
+        MESSAGE("skipped, not optimised, or the heap is not ours to count");
         return;
+    }
     for (const strategy_info& s : strategies())
         for (const fscrypt_mode mode : contents_modes)
             for (const unsigned derived : {0U, 16U}) {
@@ -89,8 +91,10 @@ TEST_CASE("once a master key is removed nothing of its extents' keys is in memor
 }
 
 TEST_CASE("what a strategy has of a file's keys beside the caches goes when the filesystem does") {
-    if (!is_optimised || !allocation_counter::available())
+    if (!is_optimised || !allocation_counter::available()) {
+        MESSAGE("skipped, not optimised, or the heap is not ours to count");
         return;
+    }
     for (const strategy_info& s : strategies()) {
         CAPTURE(s.name);
         crypt_rig r(s, few);
@@ -107,8 +111,10 @@ TEST_CASE("what a strategy has of a file's keys beside the caches goes when the 
 }
 
 TEST_CASE("an info that makes room for another takes its key out of every transform") {
-    if (!is_optimised || !allocation_counter::available())
+    if (!is_optimised || !allocation_counter::available()) {
+        MESSAGE("skipped, not optimised, or the heap is not ours to count");
         return;
+    }
     for (const strategy_info& s : strategies()) {
         CAPTURE(s.name);
         crypt_rig r(s, few, {.keys_max = 1, .derived_keys_max = 0});

@@ -216,6 +216,10 @@ engines() {
     expect_data d.img /a/f patch "${key[@]}" --path inline
     refused "--engine" get d.img /a/f "${key[@]}" --path inline --engine warp
     refused "--path" get d.img /a/f "${key[@]}" --path sideways
+    refused "--engine: fallback-keyslots has no use for it" get d.img /a/f "${key[@]}" --engine generic
+    refused "--engine: pool-global has no use for it" get d.img /a/f "${key[@]}" --strategy pool-global --engine ufs-std
+    refused "--keyslots: engine samsung-fmp has none" get d.img /a/f "${key[@]}" --path inline --engine samsung-fmp --keyslots 8
+    refused "--derived-key-cache: '1048577'" get d.img /a/f "${key[@]}" --derived-key-cache 1048577
     export BLKCRYPTO_DISABLE_MODES=adiantum
     refused "ENOPKG" get d.img /a/f "${key[@]}"
     refused "ENOPKG" get d.img /a/f "${key[@]}" --path inline

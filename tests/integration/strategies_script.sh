@@ -145,6 +145,8 @@ bad_numbers() {
     for value in 0 -1 1x 5.1 nan ""; do refused "--access: '$value' is not a skew" "${onto[@]}" --access "zipf:$value"; done
     refused "--reads: '101'" "${onto[@]}" --reads 101
     refused "--rounds: '0'" "${plain[@]}" --rounds 0
+    refused "--pool-size: none of the strategies has a use for it" "${plain[@]}" --strategies full-in-io --pool-size 8
+    refused "--keyslots: none of the strategies has a use for it" "${plain[@]}" --strategies pool-global --keyslots 8
     refused "--derived-key-cache: 'x'" "${onto[@]}" --derived-key-cache x
     refused "--seed: '18446744073709551616'" "${onto[@]}" --seed 18446744073709551616
     refused "--memory-limit: '99999999999t'" "${onto[@]}" --memory-limit 99999999999t
