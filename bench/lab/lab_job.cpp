@@ -125,30 +125,27 @@ void lab_job::look_at_extents() {
 
 void lab_job::run_load() {
     const keyslot_counters tfms = fs_->tfm_use();
-    const cache_counters infos = fs_->key_use();
     const cache_counters derived = fs_->derived_key_use();
     load_.run(files_);
     tfm_use_ = difference(fs_->tfm_use(), tfms);
-    extent_infos_ = difference(fs_->key_use(), infos);
     derived_keys_ = difference(fs_->derived_key_use(), derived);
     if (load_.done().error)
         stop(true, load_.done().error, "I/O");
 }
 
-void lab_job::check_reads() {
+void lab_job::check_reads(std::string_view who) {
     const auto found = load_.find_wrong();
     if (found.has_error()) {
         if (found.error() == make_error(ENOMEM)) // a limit is no wrong content; the timed I/O was done
             return;
-        throw cli::file_error(cli::exit_failed,
-                              std::string(stack_.info().name) + ", reading what was written",
+        throw cli::file_error(cli::exit_failed, fmt::format("{}, reading what was written", who),
                               found.error().value());
     }
     const auto& wrong = *found;
     if (!wrong)
         return;
     const std::uint64_t extents = plan_.options.image.extents_per_file;
-    throw cli::program_error(cli::exit_failed, stack_.info().name,
+    throw cli::program_error(cli::exit_failed, who,
                              fmt::format("extent {} of file {} does not read as it was written",
                                          *wrong % extents, *wrong / extents));
 }

@@ -27,9 +27,9 @@ class lab_job {
     void look_at_extents();
     /// program_error as above.
     void run_load();
-    /// Nothing of the image says that a strategy reads what it wrote. program_error: it does not, or fails
-    /// for another reason than a lack of memory.
-    void check_reads();
+    /// Whether a sample of what was written is read again. program_error, which names `who`: it is not, or
+    /// reading fails for another reason than a lack of memory.
+    void check_reads(std::string_view who);
     void close_files() noexcept { files_.clear(); }
 
     // --- what came of them ---
@@ -45,7 +45,6 @@ class lab_job {
     const job_load& load() const noexcept { return load_; }
     /// Of the timed loop.
     const keyslot_counters& tfm_use() const noexcept { return tfm_use_; }
-    const fsdemo::cache_counters& extent_infos() const noexcept { return extent_infos_; }
     const fsdemo::cache_counters& derived_keys() const noexcept { return derived_keys_; }
     std::uint64_t modules_loaded() const noexcept { return fs_->modules_loaded(); }
 
@@ -75,7 +74,6 @@ class lab_job {
     std::vector<fsdemo::file_handle> files_;
     open_figures opened_;
     keyslot_counters tfm_use_;
-    fsdemo::cache_counters extent_infos_;
     fsdemo::cache_counters derived_keys_;
     std::optional<shortage> stopped_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/lab/lab_run.hpp"
 
+#include "bench/lab/image_check.hpp"
 #include "bench/lab/image_hash.hpp"
 #include "bench/lab/lab_steps.hpp"
 #include "bench/lab/lab_turn.hpp"
@@ -131,16 +132,21 @@ trial lab::try_long_enough() {
 void lab::run_round(unsigned round, round_progress& progress) {
     const round_contents contents(options_.workload.seed, round, options_.image.extent_bytes);
     const round_plan plan{options_, contents, round, ios_};
+    std::string_view last_writer;
     for (const std::size_t i : order_of_round(round, options_.workload.rounds, participants())) {
         lab_strategy_result& subject = participant(i);
         progress.begin_slice(round, subject.strategy->name);
         if (subject.stop)
             continue;
         take_turn(plan, subject, [&](std::uint64_t bytes) { progress.update(bytes); });
-        if (i != 0 && !subject.stop)
-            subject.rounds.back().image_hash = image_hash(image_.path());
+        if (i == 0 || subject.stop)
+            continue;
+        subject.rounds.back().image_hash = image_hash(image_.path());
+        last_writer = subject.strategy->name;
     }
     compare_images(round);
+    if (!last_writer.empty() && result_.first_difference.empty())
+        check_image(plan, image_, last_writer, env_);
 }
 
 void lab::take_turn(const round_plan& plan, lab_strategy_result& subject, const turn_observer& tell) {

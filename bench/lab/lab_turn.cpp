@@ -60,7 +60,7 @@ turn_outcome turn::run(const turn_observer& tell) {
     outcome.done.figures.io_allocations -= before.io_allocations;
     outcome.done.figures.io_allocated_bytes -= before.io_allocated_bytes;
     outcome.done.engine_cpu_ns = stack_.engine_cpu_ns() - engine_ns;
-    for_all(&lab_job::check_reads);
+    crew_.run([this](unsigned job) { jobs_[job]->check_reads(stack_.info().name); });
     return outcome;
 }
 

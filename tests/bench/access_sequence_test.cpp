@@ -46,8 +46,8 @@ access_options options_of(access_kind kind) {
 
 // The sum of (seen - expected)^2 / expected over cells of at least 50, by how many deviations of its own it
 // is above what it should be: above 6 once in a thousand million runs. The sum itself is far from normal
-// where cells are few (of two, above 6 of its deviations once in 500); its cube root is normal for all of them
-// (Wilson and Hilferty 1931).
+// where cells are few (of two, above 6 of its deviations once in 500); its cube root is normal for all of
+// them (Wilson and Hilferty 1931).
 double deviation(const std::vector<double>& seen, const std::vector<double>& expected) {
     double sum = 0;
     double cell_seen = 0;

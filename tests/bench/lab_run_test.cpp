@@ -406,6 +406,21 @@ TEST_CASE("a strategy that cannot read what it wrote ends the run with a word ab
     }
 }
 
+TEST_CASE("a strategy that is alone and always uses the same wrong key ends the run with a word about it") {
+    static constexpr fsdemo::strategy_info info{
+        .name = "same-key", .at_open = "", .in_io = "", .make = &failing_key::make};
+    small_lab lab;
+    lab.options.strategies = {&info};
+    failing_key::left = UINT64_MAX;
+    std::string said;
+    try {
+        (void)lab.run();
+    } catch (const cli::program_error& error) {
+        said = error.what();
+    }
+    CHECK(said.starts_with("same-key, read through fallback-keyslots: extent "));
+}
+
 TEST_CASE("a strategy that fails to read what it wrote ends the run with the error") {
     small_lab lab;
     static constexpr fsdemo::strategy_info failing{

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pool by itself: its limit, who is stolen from, what happens when all are in use, and that no key stays.
-#include "blkcrypto/base/thread_env.hpp"
 #include "fsdemo/strategies/strategy_table.hpp"
 #include "fsdemo/strategies/transform_pool.hpp"
 #include "tests/fsdemo/crypt_rig.hpp"
@@ -10,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <thread>
 
 using namespace blkcrypto;
 using namespace blkcrypto::fsdemo;
@@ -294,74 +292,4 @@ TEST_CASE("a limit of memory counts all pools, and what is given back is there a
     six->reset();
     CHECK(make(6).has_value());
     CHECK(memory.figures().transform_bytes_max == 10 * each);
-}
-
-TEST_CASE("threads that share a pool of one all get on, each with its own key in the transform") {
-    constexpr unsigned thread_count = 3;
-    constexpr unsigned rounds = 2000;
-    transform_memory memory(0, thread_count);
-    crypto_api api(memory);
-    simulated_env making(test_seed());
-    for (const reuse how : {reuse::never, reuse::found})
-        for (const unsigned size : {1U, 2U}) {
-            auto pool = *transform_pool::make(making, api, memory, crypto_mode::aes_256_xts, size, how);
-            std::atomic<unsigned> wrong{0};
-            std::atomic<std::uint64_t> waits{0};
-            const auto work = [&](unsigned number) {
-                const auto e = thread_env::make().value();
-                simulated_device medium(sector{64}, completion_order::as_submitted, 1);
-                auto fallback = *crypto_fallback::make(*e, *make_full_in_io(*e, {}), {});
-                keyring ring;
-                auto bytes = master_key_bytes(number);
-                master_key_ref master = *ring.get(*ring.add(bytes), 16);
-                const crypto_config config{crypto_mode::aes_256_xts, *data_unit_size::make(512), 4};
-                const auto keys = *extent_keys::make({*e, medium, fallback.get(), *e}, {.capacity = 4});
-                std::array<extent_crypt_info*, 4> extents{};
-                std::array<std::array<std::byte, 512>, 4> expected;
-                cipher_lane lane(number);
-                const auto crypt = [&](const skcipher& tfm, std::array<std::byte, 512>& unit) {
-                    unit.fill(std::byte{0x5a});
-                    const cipher_segment segment{unit.data(), unit.data(), unit.size()};
-                    tfm.crypt(cipher_direction::encrypt, {uint256(7)}, *data_unit_size::make(512),
-                              {&segment, 1}, lane);
-                };
-                for (unsigned n = 0; n < extents.size(); ++n) {
-                    extents[n] = keys->get(*master, nonce_of(n), config).key;
-                    std::array<std::byte, 64> key;
-                    master->derive(hkdf_context::per_extent_enc_key, nonce_of(n), key);
-                    auto tfm = *make_skcipher(crypto_mode::aes_256_xts, 1);
-                    (void)tfm->setkey(key);
-                    crypt(*tfm, expected[n]);
-                }
-                counted_waiter parked(*e);
-                keyslot_counters use;
-                for (unsigned n = 0; n < rounds; ++n) {
-                    const unsigned which = n / 3 % 4;
-                    acquire_context asker{*e, parked, use};
-                    tfm_grant grant = pool->acquire(*extents[which], asker);
-                    while (grant.outcome == acquire_outcome::parked) {
-                        while (e->run_ready() == 0)
-                            e->sleep();
-                        grant = pool->acquire(*extents[which], asker);
-                    }
-                    std::array<std::byte, 512> unit;
-                    crypt(*grant.lease.tfm, unit);
-                    wrong += unit != expected[which] ? 1 : 0;
-                    transform_pool::release(*e, grant.lease);
-                }
-                waits += use.waits;
-                for (extent_crypt_info* const extent : extents) {
-                    wrong += pool->evict(*e, *extent) ? 1 : 0;
-                    keys->put(*extent);
-                }
-            };
-            std::vector<std::thread> threads;
-            for (unsigned n = 0; n < thread_count; ++n)
-                threads.emplace_back(work, n);
-            for (std::thread& t : threads)
-                t.join();
-            CHECK(wrong == 0);
-            CHECK(pool->on_loan(making) == 0);
-            MESSAGE("waits: " << waits.load());
-        }
 }
