@@ -74,7 +74,8 @@ std::error_code job_load::read_one(open_file& file, std::uint64_t offset_bytes) 
     return io.status;
 }
 
-result<std::optional<std::uint64_t>> job_load::find_wrong() {
+result<std::optional<std::uint64_t>> job_load::find_wrong(std::span<const file_handle> files) {
+    files_ = files;
     const bytes_view read = slots_.front().read_into;
     for (const std::uint64_t key : write_sample(plan_, job_)) {
         if (const std::error_code error = read_one(file_of(key), offset_of(key)))

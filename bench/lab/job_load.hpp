@@ -31,9 +31,9 @@ class job_load final : public fsdemo::file_io_end {
     /// An extent is read, alone.
     std::error_code read_one(fsdemo::open_file& file, std::uint64_t offset_bytes = 0);
     void run(std::span<const fsdemo::file_handle> files);
-    /// After run(): reads some of what it wrote. The key id of one that is something else; nothing: there is
-    /// none. The error of one that cannot be read.
-    result<std::optional<std::uint64_t>> find_wrong();
+    /// Reads some of what run() writes in this round. The key id of one that is something else; nothing: there
+    /// is none. The error of one that cannot be read.
+    result<std::optional<std::uint64_t>> find_wrong(std::span<const fsdemo::file_handle> files);
 
     struct figures {
         std::uint64_t start_ns = 0;

@@ -134,7 +134,7 @@ void lab_job::run_load() {
 }
 
 void lab_job::check_reads(std::string_view who) {
-    const auto found = load_.find_wrong();
+    const auto found = load_.find_wrong(files_);
     if (found.has_error()) {
         if (found.error() == make_error(ENOMEM)) // a limit is no wrong content; the timed I/O was done
             return;
