@@ -31,8 +31,8 @@ class job_load final : public fsdemo::file_io_end {
     /// An extent is read, alone.
     std::error_code read_one(fsdemo::open_file& file, std::uint64_t offset_bytes = 0);
     void run(std::span<const fsdemo::file_handle> files);
-    /// Reads some of what run() writes in this round. The key id of one that is something else; nothing: there
-    /// is none. The error of one that cannot be read.
+    /// Reads some of what run() writes in this round. The key id of one that is something else; nothing:
+    /// there is none. The error of one that cannot be read.
     result<std::optional<std::uint64_t>> find_wrong(std::span<const fsdemo::file_handle> files);
 
     struct figures {
