@@ -117,7 +117,7 @@ bad_numbers() {
     for value in 0 1000001; do refused "--keys" "${small[@]}" --keys "$value"; done
     for value in 0 0.5 86401 ms 86400001ms 1us 49ms; do refused "--runtime" "$blkbench" compare --filename "$image" --runtime "$value"; done
     for value in 0 10001 1.5 ""; do refused "--rounds" "${small[@]}" --rounds="$value"; done
-    refused "--runtime: '1' in 101 rounds: a slice is 10 ms at least" "${small[@]}" --rounds 101
+    refused "--runtime: '200ms' in 21 rounds: a slice is 10 ms at least" "${small[@]}" --rounds 21
     refused "--rwmixread" "${small[@]}" --rwmixread 101
     refused "--decrypt-workers" "${small[@]}" --decrypt-workers 257
     refused "--seed" "${small[@]}" --seed 18446744073709551616

@@ -5,7 +5,7 @@
 blkbench=$bin/blkbench
 out=$dir/stdout
 image=$dir/image
-compare=("$blkbench" compare --runtime 1)
+compare=("$blkbench" compare --runtime 200ms)
 small=("${compare[@]}" --filename "$image" --size 16m)
 sized=("${compare[@]}" --filename "$image" --size) # and a size
 
