@@ -147,7 +147,7 @@ std::string speed_table(const lab_result& result) {
             const bool is_control = &of == &result.single_key;
             return {median_text(of, &open_ns_of, ns_per_us), median_text(of, &first_byte_ns_of, ns_per_us),
                     median_text(of, &host_cpu_ns_per_io_of, ns_per_us), median_text(of, &iops_of, kilo),
-                    is_control ? "1" : spread_text(of.ratio_to(result.single_key, &iops_of))};
+                    is_control ? "1" : ratio_text(of, result.single_key, &iops_of)};
         });
 }
 
