@@ -159,14 +159,15 @@ claim_finding judge::open_costs(const lab_strategy_result& all, const lab_strate
 
 // A limit that stops everybody says nothing about what all-at-open does.
 claim_finding judge::stopped_opening(const lab_strategy_result& all) const {
-    for (const char* name : {"prepared-map", "fallback-keyslots"})
+    for (const char* name : {"prepared-map", "fallback-keyslots", "pool-global"})
         if (const auto* bounded = measured(name); bounded != nullptr)
             return shown(2, fmt::format("{}. {} opened all {} and pinned {}.", stop_text(all), name,
                                         plural(options_.image.files, "file"),
                                         bytes_text(count(*bounded, &pinned_bytes_of))));
     return not_shown(2, fmt::format("{}; but no strategy whose transforms are limited opened everything, "
                                     "either: {}",
-                                    stop_text(all), why_missing({"prepared-map", "fallback-keyslots"})));
+                                    stop_text(all),
+                                    why_missing({"prepared-map", "fallback-keyslots", "pool-global"})));
 }
 
 claim_finding judge::s2() const {

@@ -146,6 +146,9 @@ TEST_CASE("S2 is not shown by a limit that nobody opens all files under") {
     CHECK_SAYS(lab.claim(2), "but no strategy whose transforms are limited opened everything, either: "
                              "prepared-map stopped at the memory limit");
     CHECK(lab.claim(2).verdict == claim_verdict::not_shown);
+    made_up_lab pool("all-at-open,pool-global");
+    pool.stop("all-at-open", true);
+    CHECK(pool.claim(2).verdict == claim_verdict::shown);
     made_up_lab alone("all-at-open");
     alone.stop("all-at-open", true);
     CHECK(alone.claim(2).verdict == claim_verdict::not_shown);
