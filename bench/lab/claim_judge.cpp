@@ -42,7 +42,7 @@ difference difference_to(const lab_strategy_result& strategy, const lab_strategy
 
 std::string iops_against(const lab_strategy_result& strategy, const lab_strategy_result& control) {
     const auto verdict = difference_to(strategy, control, &iops_of);
-    return fmt::format("{} times the IOPS of {}{}", spread_text(strategy.ratio_to(control, &iops_of)),
+    return fmt::format("{} times the IOPS of {}{}", ratio_text(strategy, control, &iops_of),
                        control.strategy->name,
                        verdict == difference::none      ? ", which these rounds cannot tell from none"
                        : verdict == difference::unknown ? ", in too few rounds to tell a difference"
@@ -52,7 +52,7 @@ std::string iops_against(const lab_strategy_result& strategy, const lab_strategy
 claim_finding finding(std::size_t number, claim_verdict verdict, std::string text) {
     if (verdict == claim_verdict::not_shown)
         text.insert(0, "this run does not show it: ");
-    return {{}, says[number - 1], verdict, std::move(text)};
+    return {{}, says[number - 1], verdict, std::move(text), false};
 }
 
 claim_finding shown(std::size_t number, std::string text) {
@@ -90,6 +90,12 @@ std::string judge::why_missing(std::initializer_list<std::string_view> names) co
             reasons.push_back(strategy->stop ? stop_text(*strategy) : fmt::format("{} has no round", name));
     }
     return fmt::format("{}", fmt::join(reasons, "; "));
+}
+
+claim_finding judge::missing(std::size_t number, std::initializer_list<std::string_view> names) const {
+    claim_finding found = not_shown(number, why_missing(names));
+    found.lacks_strategies = std::ranges::any_of(names, [&](auto name) { return find(name) == nullptr; });
+    return found;
 }
 
 std::string judge::stop_text(const lab_strategy_result& strategy) const {

@@ -48,10 +48,16 @@ class judge {
     const lab_strategy_result* measured(std::string_view name) const;
     /// Of those, what keeps a claim from being judged; empty if all were measured.
     std::string why_missing(std::initializer_list<std::string_view> names) const;
+    /// Not shown for that.
+    claim_finding missing(std::size_t number, std::initializer_list<std::string_view> names) const;
 
     std::string stop_text(const lab_strategy_result& strategy) const;
+    claim_finding stopped_opening(const lab_strategy_result& all) const;
+    std::string open_costs_text(const lab_strategy_result& all, const lab_strategy_result& map) const;
     claim_finding open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const;
     std::string shared_pools_text(const lab_strategy_result& per_file) const;
+    claim_verdict pool_memory_verdict(const lab_strategy_result& per_file,
+                                      const lab_strategy_result& global) const;
     claim_verdict bottleneck_verdict(const lab_strategy_result& per_file,
                                      const lab_strategy_result& global) const;
     std::string waits_text(const lab_strategy_result& pool) const;
@@ -62,8 +68,10 @@ class judge {
         claim_verdict verdict; // that all of them are quiet in the I/O path
     };
     quietness quiet_ones() const;
+    claim_finding none_is_quiet(std::size_t number) const;
 
     std::string told_nothing_text() const;
+    std::string slots_and_map_text(const lab_strategy_result& slots, const lab_strategy_result& map) const;
     std::string derived_keys_text(const lab_strategy_result& slots) const;
     claim_verdict map_and_cache_verdict(const lab_strategy_result& slots,
                                         const lab_strategy_result& map) const;

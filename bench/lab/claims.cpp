@@ -40,6 +40,11 @@ std::string_view worth_of_map(difference verdict, bool is_by_hits) {
     return "";
 }
 
+// "75 %"; 0 of nothing.
+std::string percent_text(double part, double whole) {
+    return short_number(whole == 0 ? 0 : 100 * part / whole) + " %";
+}
+
 std::string hits_text(const lab_strategy_result& strategy) {
     return fmt::format("{} had the key in place in {} % of its uses", strategy.strategy->name,
                        short_number(median(strategy, &hit_percent_of)));
@@ -51,9 +56,46 @@ bool has_prepared_transforms(const lab_strategy_result& strategy) {
            (strategy.strategy->has_pool || strategy.strategy->has_keyslots);
 }
 
-// Percentage points of an I/O's time that it waits longer for a shared pool than for a file's own. Less are
-// the look-ups, which the part called wait has, too, and what that part varies by from run to run.
+// Percentage points of an I/O's time that it waits longer for a shared pool than for a file's own. Less is
+// what that varies by from run to run.
 constexpr double waits_that_matter = 5;
+
+// That keys are found in place in one of them at least.
+bool are_maps_of_use(const lab_strategy_result& one, const lab_strategy_result& other) {
+    return std::max(median(one, &hit_percent_of), median(other, &hit_percent_of)) >= hits_that_explain;
+}
+
+std::string_view name_of(claim_verdict verdict) {
+    return claim_verdict_names[static_cast<std::size_t>(verdict)];
+}
+
+// Of a claim with two halves.
+claim_verdict of_both(claim_verdict one, claim_verdict other) {
+    if (one == claim_verdict::against || other == claim_verdict::against)
+        return claim_verdict::against;
+    return one == other ? one : claim_verdict::not_shown;
+}
+
+// What is made in the I/O path is not made at open. Which of the two takes longer is a matter of the image.
+std::string first_byte_text(const lab_strategy_result& naive, const lab_strategy_result& slots) {
+    const std::string after = time_text(median(naive, &first_byte_ns_of));
+    const std::string other = time_text(median(slots, &first_byte_ns_of));
+    switch (difference_to(naive, slots, &first_byte_ns_of)) {
+    case difference::less:
+        return fmt::format(" The first byte came after {}, sooner than with fallback-keyslots ({}).", after,
+                           other);
+    case difference::more:
+        return fmt::format(" The first byte came after {}, later than with fallback-keyslots ({}).", after,
+                           other);
+    case difference::none:
+    case difference::unknown:
+        break;
+    }
+    return fmt::format(
+        " The first byte came after {}, with fallback-keyslots after {}; these rounds cannot tell "
+        "who was sooner.",
+        after, other);
+}
 
 // Of nobody: 0.
 double wait_percent(const lab_strategy_result* pool) {
@@ -65,7 +107,7 @@ double wait_percent(const lab_strategy_result* pool) {
 claim_finding judge::s1() const {
     const auto* naive = measured("full-in-io");
     if (naive == nullptr)
-        return not_shown(1, why_missing({"full-in-io"}));
+        return missing(1, {"full-in-io"});
     const double allocations = count(*naive, &io_allocations_of);
     const double modules = count(*naive, &modules_loaded_in_io_of);
     if (allocations == 0 && modules == 0)
@@ -79,60 +121,68 @@ claim_finding judge::s1() const {
         short_number(median(*naive, &io_allocations_per_io_of)), counted(modules, "module"),
         by_mounts(modules), time_text(where.of(io_part::allocate)),
         short_number(where.percent(io_part::allocate)));
-    const std::string first_byte = time_text(median(*naive, &first_byte_ns_of));
     if (const auto* slots = measured("fallback-keyslots"); slots != nullptr)
-        text += fmt::format(" First byte after {}, with fallback-keyslots after {}.", first_byte,
-                            time_text(median(*slots, &first_byte_ns_of)));
-    return shown(1, text + " That is the cost; the deadlock itself is no matter of time.");
+        text += first_byte_text(*naive, *slots);
+    return shown(1, text + " The deadlock itself is no matter of time.");
 }
 
-// What a file costs to open, twice over: the numbers, then what they say.
-claim_finding judge::open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const {
+// What a file costs to open, and what all of them have in memory.
+std::string judge::open_costs_text(const lab_strategy_result& all, const lab_strategy_result& map) const {
     const double extents = options_.image.extents_per_file;
     const double open_ns = median(all, &open_ns_of);
     const double pinned = median(all, &pinned_bytes_per_file_of);
-    const spread memory = all.ratio_to(map, &pinned_bytes_of);
-    std::string text = fmt::format(
-        "A file of {} took {} to open and pinned {} with all-at-open ({} and {} an extent), {} and {} with "
-        "prepared-map: {} times the time, {} times the memory.",
+    return fmt::format(
+        "A file of {} took {} to open and pinned {} with all-at-open ({} and {} an extent), {} times the {} of "
+        "prepared-map. All {} together pinned {}, with prepared-map {} whatever their number (a pool of {} for "
+        "each mode).",
         plural(options_.image.extents_per_file, "extent"), time_text(open_ns), bytes_text(pinned),
-        time_text(open_ns / extents), bytes_text(pinned / extents), time_text(median(map, &open_ns_of)),
-        bytes_text(median(map, &pinned_bytes_per_file_of)), spread_text(all.ratio_to(map, &open_ns_of)),
-        short_number(memory.median));
-    const auto verdict = difference_to(all, map, &open_ns_of);
-    if (verdict == difference::unknown)
+        time_text(open_ns / extents), bytes_text(pinned / extents), ratio_text(all, map, &open_ns_of),
+        time_text(median(map, &open_ns_of)), plural(options_.image.files, "file"),
+        bytes_text(count(all, &pinned_bytes_of)), bytes_text(count(map, &pinned_bytes_of)),
+        options_.strategy.pool_size);
+}
+
+// Of both halves, time and memory: the one does not stand for the other.
+claim_finding judge::open_costs(const lab_strategy_result& all, const lab_strategy_result& map) const {
+    std::string text = open_costs_text(all, map);
+    const auto time = difference_to(all, map, &open_ns_of);
+    if (time == difference::unknown)
         text += " The rounds are too few to tell a difference in time.";
-    else if (verdict != difference::more)
+    else if (time == difference::none)
+        text += " The difference in time these rounds cannot tell from none.";
+    else if (time == difference::less)
         text += " All-at-open was not slower to open here.";
-    if (memory.median > 1)
-        return finding(2, verdict_of(verdict), text);
-    text += fmt::format(" It pinned no more here: {} for {}, prepared-map {} whatever their number (a pool "
-                        "of {} for each mode).",
-                        bytes_text(count(all, &pinned_bytes_of)), plural(options_.image.extents(), "extent"),
-                        bytes_text(count(map, &pinned_bytes_of)), options_.strategy.pool_size);
-    return finding(2, claim_verdict::against, text);
+    if (all.ratio_to(map, &pinned_bytes_of).median > 1)
+        return finding(2, verdict_of(time), text);
+    return finding(2, claim_verdict::against, text + " All-at-open pinned no more here.");
+}
+
+// A limit that stops everybody says nothing about what all-at-open does.
+claim_finding judge::stopped_opening(const lab_strategy_result& all) const {
+    for (const char* name : {"prepared-map", "fallback-keyslots", "pool-global"})
+        if (const auto* bounded = measured(name); bounded != nullptr)
+            return shown(2, fmt::format("{}. {} opened all {} and pinned {}.", stop_text(all), name,
+                                        plural(options_.image.files, "file"),
+                                        bytes_text(count(*bounded, &pinned_bytes_of))));
+    return not_shown(2, fmt::format("{}; but no strategy whose transforms are limited opened everything, "
+                                    "either: {}",
+                                    stop_text(all),
+                                    why_missing({"prepared-map", "fallback-keyslots", "pool-global"})));
 }
 
 claim_finding judge::s2() const {
     const auto* all = find("all-at-open");
-    if (all != nullptr && all->stop && all->stop->at_memory_limit) {
-        std::string text = stop_text(*all) + ".";
-        if (const auto* map = measured("prepared-map"); map != nullptr)
-            text +=
-                fmt::format(" prepared-map opened all {} and pinned {}.",
-                            plural(options_.image.files, "file"), bytes_text(count(*map, &pinned_bytes_of)));
-        return shown(2, std::move(text));
-    }
-    const std::string missing = why_missing({"all-at-open", "prepared-map"});
-    if (!missing.empty())
-        return not_shown(2, missing);
+    if (all != nullptr && all->stop && all->stop->at_memory_limit)
+        return stopped_opening(*all);
+    if (measured("all-at-open") == nullptr || measured("prepared-map") == nullptr)
+        return missing(2, {"all-at-open", "prepared-map"});
     return open_costs(*all, *measured("prepared-map"));
 }
 
 claim_finding judge::s3() const {
     const auto* pool = measured("pool-per-file");
     if (pool == nullptr)
-        return not_shown(3, why_missing({"pool-per-file"}));
+        return missing(3, {"pool-per-file"});
     const io_times where = pool->times();
     if (where.ios == 0)
         return not_shown(3, "no I/O of pool-per-file was looked into; more I/Os would be (--ios)");
@@ -151,18 +201,17 @@ claim_finding judge::s3() const {
 }
 
 claim_finding judge::s4() const {
-    const std::string missing = why_missing({"prepared-map", "pool-global"});
-    if (!missing.empty())
-        return not_shown(4, missing);
-    const auto& map = *measured("prepared-map");
-    const auto& pool = *measured("pool-global");
-    const auto faster = difference_to(map, pool, &iops_of);
-    const bool is_by_hits = median(map, &hit_percent_of) >= hits_that_explain;
+    const auto* map = measured("prepared-map");
+    const auto* pool = measured("pool-global");
+    if (map == nullptr || pool == nullptr)
+        return missing(4, {"prepared-map", "pool-global"});
+    const auto faster = difference_to(*map, *pool, &iops_of);
+    const bool is_by_hits = median(*map, &hit_percent_of) >= hits_that_explain;
     const auto worth =
         faster == difference::more && !is_by_hits ? claim_verdict::not_shown : verdict_of(faster);
     return finding(4, worth,
-                   fmt::format("{}, pool-global in {} %; it did {}.{}", hits_text(map),
-                               short_number(median(pool, &hit_percent_of)), iops_against(map, pool),
+                   fmt::format("{}, pool-global in {} %; it did {}.{}", hits_text(*map),
+                               short_number(median(*pool, &hit_percent_of)), iops_against(*map, *pool),
                                worth_of_map(faster, is_by_hits)));
 }
 
@@ -201,19 +250,24 @@ std::string judge::waits_text(const lab_strategy_result& pool) const {
                        plural(options_.workload.jobs, "job"));
 }
 
-// Of the shared pool's bottleneck, once it is the smaller: one that is slower, or that jobs wait for.
+// That a pool per file has more than a shared one; one that got no more memory had.
+claim_verdict judge::pool_memory_verdict(const lab_strategy_result& per_file,
+                                         const lab_strategy_result& global) const {
+    const bool is_more = per_file.rounds.empty() || per_file.ratio_to(global, &pinned_bytes_of).median > 1;
+    return is_more ? claim_verdict::shown : claim_verdict::against;
+}
+
+// That the shared pool is slower, or that jobs wait for it. One job cannot have it wait, whatever it takes.
 claim_verdict judge::bottleneck_verdict(const lab_strategy_result& per_file,
                                         const lab_strategy_result& global) const {
+    if (options_.workload.jobs == 1)
+        return claim_verdict::not_shown;
     const auto speed = difference_to(global, per_file, &iops_of);
     if (speed == difference::more)
         return claim_verdict::against;
     const double waits = wait_percent(&global) - wait_percent(measured("pool-per-file"));
     const bool waits_much = sum_of(global, &waits_of) != 0 && waits >= waits_that_matter;
-    if (speed == difference::less || waits_much)
-        return claim_verdict::shown;
-    const bool could_wait = options_.workload.jobs > 1;
-    const bool is_known = speed != difference::unknown || per_file.rounds.empty();
-    return could_wait && is_known ? claim_verdict::against : claim_verdict::not_shown;
+    return speed == difference::less || waits_much ? claim_verdict::shown : claim_verdict::not_shown;
 }
 
 claim_finding judge::s5() const {
@@ -221,41 +275,34 @@ claim_finding judge::s5() const {
     const auto* global = measured("pool-global");
     const bool is_known = per_file != nullptr &&
                           (!per_file->rounds.empty() || (per_file->stop && per_file->stop->at_memory_limit));
-    if (!is_known)
-        return not_shown(5, why_missing({"pool-per-file"}));
-    if (global == nullptr)
-        return not_shown(5, why_missing({"pool-global"}));
+    if (!is_known || global == nullptr)
+        return missing(5, {"pool-per-file", "pool-global"});
     const std::string speed = per_file->rounds.empty()
                                   ? std::string()
                                   : fmt::format(" pool-global did {}.", iops_against(*global, *per_file));
-    const bool is_smaller =
-        per_file->rounds.empty() || per_file->ratio_to(*global, &pinned_bytes_of).median > 1;
+    const auto memory = pool_memory_verdict(*per_file, *global);
     const auto bottleneck = bottleneck_verdict(*per_file, *global);
-    const std::string_view contrary = !is_smaller ? " pool-global was not the smaller one."
-                                      : bottleneck == claim_verdict::against
-                                          ? " pool-global was no bottleneck."
-                                          : "";
-    return finding(
-        5, is_smaller ? bottleneck : claim_verdict::against,
-        fmt::format("{}{}{}{}", shared_pools_text(*per_file), speed, waits_text(*global), contrary) +
-            fmt::format(" A shrinker could take {} back from it.",
-                        bytes_text(count(*global, &reclaimable_bytes_of))));
+    return finding(5, of_both(memory, bottleneck),
+                   fmt::format("{}{}{} A shrinker could take {} back from it. Too much memory: {}. A "
+                               "bottleneck: {}.",
+                               shared_pools_text(*per_file), speed, waits_text(*global),
+                               bytes_text(count(*global, &reclaimable_bytes_of)), name_of(memory),
+                               options_.workload.jobs == 1 ? "one job cannot test it" : name_of(bottleneck)));
 }
 
 claim_finding judge::s6() const {
-    const std::string missing = why_missing({"nofs-in-io", "full-in-io"});
-    if (!missing.empty())
-        return not_shown(6, missing);
-    const auto& nofs = *measured("nofs-in-io");
-    const auto& naive = *measured("full-in-io");
+    const auto* nofs = measured("nofs-in-io");
+    const auto* naive = measured("full-in-io");
+    if (nofs == nullptr || naive == nullptr)
+        return missing(6, {"nofs-in-io", "full-in-io"});
     return finding(
         6, claim_verdict::not_shown,
         fmt::format("nofs-in-io did {}, and asked for {} in the I/O path where full-in-io asked for {}: "
                     "the scope changes the context of what is done, not what is done. Who "
                     "holds the lock that it waits for is no matter of time: only a context "
                     "checker could show that.",
-                    iops_against(nofs, naive), counted(count(nofs, &io_allocations_of), "transform"),
-                    short_number(count(naive, &io_allocations_of))));
+                    iops_against(*nofs, *naive), counted(count(*nofs, &io_allocations_of), "transform"),
+                    short_number(count(*naive, &io_allocations_of))));
 }
 
 // How many mounts have read modules, each for itself; of one there is nothing to say.
@@ -292,10 +339,24 @@ judge::quietness judge::quiet_ones() const {
     return {text, others.empty() ? claim_verdict::shown : claim_verdict::against};
 }
 
+// Because there was none that sets up at open, or because all of them stopped.
+claim_finding judge::none_is_quiet(std::size_t number) const {
+    result_list stopped;
+    for (const auto& strategy : result_.strategies)
+        if (has_prepared_transforms(strategy))
+            stopped.push_back(&strategy);
+    if (!stopped.empty())
+        return not_shown(number,
+                         fmt::format("all that set up a pool or keyslots stopped ({})", names_of(stopped)));
+    claim_finding found = not_shown(number, "no strategy with a pool or keyslots was run (--strategies)");
+    found.lacks_strategies = true;
+    return found;
+}
+
 claim_finding judge::s7() const {
     const auto [quiet, verdict] = quiet_ones();
     if (quiet.empty())
-        return not_shown(7, "no strategy with a pool or keyslots was run (--strategies)");
+        return none_is_quiet(7);
     return finding(7, verdict,
                    fmt::format("Each of {} with {} has one mode, known when it is opened: {} Nothing is "
                                "reflinked here, so the rule for reflinks is not part of it.",
@@ -321,7 +382,7 @@ claim_finding judge::s8() const {
         return not_shown(8, "all files have one mode; --modes with two or more would");
     const auto [quiet, verdict] = quiet_ones();
     if (quiet.empty())
-        return not_shown(8, "no strategy with a pool or keyslots was run (--strategies)");
+        return none_is_quiet(8);
     std::vector<std::string_view> names;
     for (const auto* mode : modes)
         names.push_back(mode->name);
@@ -342,22 +403,23 @@ std::string judge::derived_keys_text(const lab_strategy_result& slots) const {
                                          time_text(where.setup_derive_ns), time_text(where.setup_setkey_ns));
     if (has_none)
         return fmt::format(
-            " {}; a cache of derived keys would spare most of the first, {} %, but there was none in "
-            "this run (--derived-key-cache).",
-            cost,
-            short_number(100 * where.setup_derive_ns / (where.setup_derive_ns + where.setup_setkey_ns)));
+            " {}: deriving is {} of a miss's derive and setkey. A cache of derived keys can spare "
+            "that; there was none in this run (--derived-key-cache).",
+            cost, percent_text(where.setup_derive_ns, where.setup_derive_ns + where.setup_setkey_ns));
     const double hits = median(slots, &derived_key_hits_of);
     const double asked = hits + median(slots, &derived_key_misses_of);
     return fmt::format(
-        " {}, with a cache of {} that had {} % of the keys asked for; one that is not there takes {} "
+        " {}, with a cache of {} that had {} of the keys asked for; one that is not there takes {} "
         "to derive, alone.",
-        cost, plural(options_.derived_keys, "derived key"), short_number(asked == 0 ? 0 : 100 * hits / asked),
+        cost, plural(options_.derived_keys, "derived key"), percent_text(hits, asked),
         time_text(result_.steps.derive_ns));
 }
 
 // Of both halves: keyslots that are as good as the map, and derived keys that were kept and asked for again.
 claim_verdict judge::map_and_cache_verdict(const lab_strategy_result& slots,
                                            const lab_strategy_result& map) const {
+    if (!are_maps_of_use(slots, map))
+        return claim_verdict::not_shown;
     const auto speed = difference_to(slots, map, &iops_of);
     if (speed == difference::less)
         return claim_verdict::against;
@@ -365,18 +427,26 @@ claim_verdict judge::map_and_cache_verdict(const lab_strategy_result& slots,
     return speed != difference::unknown && keys_paid ? claim_verdict::shown : claim_verdict::not_shown;
 }
 
+std::string judge::slots_and_map_text(const lab_strategy_result& slots,
+                                      const lab_strategy_result& map) const {
+    const std::size_t modes = options_.image.modes.size();
+    return fmt::format("{} ({}{}), prepared-map in {} % (a pool of {}{}); the keyslots did {}.",
+                       hits_text(slots), plural(options_.strategy.keyslots, "slot"),
+                       modes == 1 ? "" : fmt::format(" shared by {} modes", modes),
+                       short_number(median(map, &hit_percent_of)), options_.strategy.pool_size,
+                       modes == 1 ? "" : " for each of them", iops_against(slots, map));
+}
+
 claim_finding judge::s9() const {
-    const std::string missing = why_missing({"fallback-keyslots", "prepared-map"});
-    if (!missing.empty())
-        return not_shown(9, missing);
-    const auto& slots = *measured("fallback-keyslots");
-    const auto& map = *measured("prepared-map");
-    const auto verdict = map_and_cache_verdict(slots, map);
+    const auto* slots = measured("fallback-keyslots");
+    const auto* map = measured("prepared-map");
+    if (slots == nullptr || map == nullptr)
+        return missing(9, {"fallback-keyslots", "prepared-map"});
+    const auto verdict = map_and_cache_verdict(*slots, *map);
     return finding(9, verdict,
-                   fmt::format("{} ({}), prepared-map in {} % (a pool of {}); the keyslots did {}.{}{}",
-                               hits_text(slots), plural(options_.strategy.keyslots, "slot"),
-                               short_number(median(map, &hit_percent_of)), options_.strategy.pool_size,
-                               iops_against(slots, map), derived_keys_text(slots),
+                   fmt::format("{}{}{}{}", slots_and_map_text(*slots, *map),
+                               are_maps_of_use(*slots, *map) ? "" : " With so few hits neither is a map.",
+                               derived_keys_text(*slots),
                                verdict == claim_verdict::against ? " As a map the keyslots did less." : ""));
 }
 

@@ -21,6 +21,7 @@ struct claim_finding {
     std::string_view says;  // the claim in a few words
     claim_verdict verdict = claim_verdict::not_shown;
     std::string shows; // the sentence; "this run does not show it: ..." exactly if it is not shown
+    bool lacks_strategies = false; // it is not shown because some that it is about were not asked for
 
     bool is_shown() const noexcept { return verdict == claim_verdict::shown; }
 };

@@ -129,6 +129,9 @@ double pinned_bytes_per_file_of(const lab_turn_result& turn) {
 double reclaimable_bytes_of(const lab_turn_result& turn) {
     return std::max(0.0, real(turn.figures.transform_bytes) - pinned_bytes_of(turn));
 }
+double info_bytes_of(const lab_turn_result& turn) {
+    return real(turn.info_bytes);
+}
 double io_allocations_of(const lab_turn_result& turn) {
     return real(turn.figures.io_allocations);
 }
@@ -169,6 +172,31 @@ difference difference_of(const std::vector<double>& ratios) {
     return less > more ? difference::less : difference::more;
 }
 
+std::string_view strategy_pair::verdict() const {
+    switch (difference_of(strategy->ratios_to(*to, &iops_of))) {
+    case difference::more:
+        return "faster";
+    case difference::less:
+        return "slower";
+    case difference::none:
+    case difference::unknown:
+        break;
+    }
+    return "cannot tell";
+}
+
+std::vector<strategy_pair> own_pairs(const lab_result& result) {
+    std::vector<strategy_pair> pairs;
+    for (const auto& own : result.strategies) {
+        if (fsdemo::find_strategy(own.strategy->name) != nullptr)
+            continue;
+        for (const auto& other : result.strategies)
+            if (&other != &own && !own.rounds.empty() && !other.rounds.empty())
+                pairs.push_back({&own, &other});
+    }
+    return pairs;
+}
+
 std::string short_number(double value) {
     constexpr double whole_max = 1e7;
     if (value >= whole_max)
@@ -203,10 +231,16 @@ std::string stop_text(const lab_strategy_result& strategy, std::uint64_t memory_
                        plural(stop.transforms, "transform"), bytes_text(real(stop.transform_bytes)));
 }
 
-std::string spread_text(const spread& figure) {
-    const int digits = digits_of(figure.median);
-    return fmt::format("{:.{}f} ({:.{}f}-{:.{}f})", figure.median, digits, figure.p25, digits, figure.p75,
-                       digits);
+std::string ratio_text(const lab_strategy_result& strategy, const lab_strategy_result& other,
+                       double (*figure)(const lab_turn_result&)) {
+    const auto ratios = strategy.ratios_to(other, figure);
+    if (ratios.empty())
+        return "-";
+    const auto [median, p25, p75] = spread_of(ratios);
+    const int digits = digits_of(median);
+    const std::string middle = fmt::format("{:.{}f}", median, digits);
+    return ratios.size() == 1 ? middle
+                              : fmt::format("{} ({:.{}f}-{:.{}f})", middle, p25, digits, p75, digits);
 }
 
 } // namespace blkcrypto::bench

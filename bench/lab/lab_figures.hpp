@@ -31,6 +31,7 @@ double transform_bytes_max_of(const lab_turn_result& turn);
 double pinned_bytes_of(const lab_turn_result& turn);
 double pinned_bytes_per_file_of(const lab_turn_result& turn);
 double reclaimable_bytes_of(const lab_turn_result& turn);
+double info_bytes_of(const lab_turn_result& turn);
 double io_allocations_of(const lab_turn_result& turn);
 double io_allocations_per_io_of(const lab_turn_result& turn);
 double io_allocated_bytes_of(const lab_turn_result& turn);
@@ -52,6 +53,18 @@ inline constexpr std::size_t difference_rounds_min = 6;
 enum class difference : std::uint8_t { unknown, less, none, more };
 difference difference_of(const std::vector<double>& ratios);
 
+/// A strategy that is none of the eleven, against one that ran beside it.
+struct strategy_pair {
+    const lab_strategy_result* strategy;
+    const lab_strategy_result* to;
+
+    /// Of IOPS: "faster", "slower" or "cannot tell".
+    std::string_view verdict() const;
+};
+
+/// Of each such strategy with each other that has a round in common with it.
+std::vector<strategy_pair> own_pairs(const lab_result& result);
+
 /// Three digits or so.
 std::string short_number(double value);
 /// "812 ns", "12.3 us", "4.56 ms"
@@ -63,7 +76,8 @@ std::string plural(std::uint64_t count, std::string_view noun);
 std::string counted(double median, std::string_view noun);
 /// "all-at-open stopped at the memory limit of 1 MiB, opening file 3 of 8: it had ...". It did stop.
 std::string stop_text(const lab_strategy_result& strategy, std::uint64_t memory_limit_bytes);
-/// "0.97 (0.95-0.99)"
-std::string spread_text(const spread& figure);
+/// "0.97 (0.95-0.99)", of one round "0.97": of a strategy to another in the rounds that both have.
+std::string ratio_text(const lab_strategy_result& strategy, const lab_strategy_result& other,
+                       double (*figure)(const lab_turn_result&));
 
 } // namespace blkcrypto::bench

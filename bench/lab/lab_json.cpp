@@ -134,6 +134,7 @@ constexpr std::array count_figures{named_figure{"ios", &ios_of},
                                    named_figure{"pinned_bytes", &pinned_bytes_of},
                                    named_figure{"reclaimable_bytes", &reclaimable_bytes_of},
                                    named_figure{"transform_bytes_max", &transform_bytes_max_of},
+                                   named_figure{"info_bytes", &info_bytes_of},
                                    named_figure{"io_allocations", &io_allocations_of},
                                    named_figure{"io_allocated_bytes", &io_allocated_bytes_of},
                                    named_figure{"hits", &hits_of},
@@ -185,6 +186,13 @@ json strategy_json(const lab_strategy_result& of, const lab_strategy_result& con
     return described;
 }
 
+json pair_json(const strategy_pair& pair) {
+    return {{"strategy", pair.strategy->strategy->name},
+            {"to", pair.to->strategy->name},
+            {"iops_ratio", spread_json(pair.strategy->ratio_to(*pair.to, &iops_of))},
+            {"verdict", pair.verdict()}};
+}
+
 json claim_json(const claim_finding& claim) {
     return {{"claim", claim.claim},
             {"says", claim.says},
@@ -204,7 +212,7 @@ json lab_json(const lab_options& options, const lab_result& result, std::span<co
     document["image"] = {
         {"bytes", result.image_bytes}, {"io", text_or_null(result.image_io)}, {"layout_s", result.layout_s}};
     document["steps"] = steps_json(result.steps);
-    document["control"] = {{"control", "single_key"}};
+    document["control"] = {{"strategy", result.single_key.strategy->name}};
     add_figures(document["control"], result.single_key, result.single_key);
     document["strategies"] = json::array();
     for (const auto& strategy : result.strategies)
@@ -214,6 +222,9 @@ json lab_json(const lab_options& options, const lab_result& result, std::span<co
     else
         document["images_agree"] = result.images_agree;
     document["first_difference"] = text_or_null(result.first_difference);
+    document["pairs"] = json::array();
+    for (const auto& pair : own_pairs(result))
+        document["pairs"].push_back(pair_json(pair));
     document["claims"] = json::array();
     for (const auto& claim : claims)
         document["claims"].push_back(claim_json(claim));

@@ -23,8 +23,9 @@ struct setup_part {
     io_part part;
     char letter;
 };
-constexpr std::array setup_parts{setup_part{io_part::derive, 'D'}, setup_part{io_part::setkey, 'K'},
-                                 setup_part{io_part::allocate, 'A'}, setup_part{io_part::wait, 'W'}};
+constexpr std::array setup_parts{setup_part{io_part::lookup, 'L'}, setup_part{io_part::derive, 'D'},
+                                 setup_part{io_part::setkey, 'K'}, setup_part{io_part::allocate, 'A'},
+                                 setup_part{io_part::wait, 'W'}};
 
 using result_figure = double (*)(const lab_turn_result&);
 using cells = std::vector<std::string>;
@@ -58,14 +59,14 @@ std::string median_text(const lab_strategy_result& of, result_figure figure, dou
     return of.rounds.empty() ? "-" : short_number(of.over_rounds(figure).median / unit);
 }
 
-// A row for each, of what `cells_of` makes of it.
+// A row for each, of what `cells_of` makes of it, and what the heads mean.
 template <typename CellsOf>
 std::string table_text(const lab_result& result, const table_layout& layout, std::string_view name,
-                       const cells& heads, CellsOf cells_of) {
+                       const cells& heads, CellsOf cells_of, std::string_view meaning) {
     std::string text = layout.row(name, heads);
     for (const auto* row : rows_of(result))
         text += layout.row(name_of(*row), cells_of(*row));
-    return text + '\n';
+    return text + wrapped("", meaning) + '\n';
 }
 
 std::string image_text(const lab_options& options, const lab_result& result) {
@@ -121,6 +122,18 @@ std::string steps_text(const lab_step_costs& steps) {
                        time_text(steps.cipher_ns));
 }
 
+// How the figures of the rounds became one.
+std::string figures_text(unsigned rounds) {
+    const std::string all =
+        rounds == 1 ? "Figures are those of the one round."
+                    : "Figures are medians of the rounds, p25-p75 in brackets; of an I/O's time, of each "
+                      "part by itself.";
+    if (rounds >= difference_rounds_min)
+        return all;
+    return fmt::format("{} With fewer than {} rounds no difference is called one.", all,
+                       difference_rounds_min);
+}
+
 std::string header_text(const lab_options& options, const lab_result& result) {
     const auto& machine = result.machine;
     return "When does an extent get its key?\n\n" +
@@ -129,12 +142,7 @@ std::string header_text(const lab_options& options, const lab_result& result) {
            wrapped("image     ", image_text(options, result)) +
            wrapped("workload  ", workload_text(options.workload)) +
            wrapped("sizes     ", sizes_text(options)) + wrapped("steps     ", steps_text(result.steps)) +
-           wrapped("", "Figures are medians of the rounds, p25-p75 in brackets; of an I/O's time, of "
-                       "each part by itself. ratio: of IOPS to the "
-                       "single-key control, the same I/O with a transform that is never keyed again. "
-                       "CPU an IO: of the jobs' threads, without an engine's. rest: the I/O waits behind "
-                       "others, of which so many are in flight, and for the filesystem.") +
-           '\n';
+           wrapped("", figures_text(options.workload.rounds)) + '\n';
 }
 
 std::string speed_table(const lab_result& result) {
@@ -147,51 +155,81 @@ std::string speed_table(const lab_result& result) {
             const bool is_control = &of == &result.single_key;
             return {median_text(of, &open_ns_of, ns_per_us), median_text(of, &first_byte_ns_of, ns_per_us),
                     median_text(of, &host_cpu_ns_per_io_of, ns_per_us), median_text(of, &iops_of, kilo),
-                    is_control ? "1" : spread_text(of.ratio_to(result.single_key, &iops_of))};
-        });
+                    is_control ? "1" : ratio_text(of, result.single_key, &iops_of)};
+        },
+        "open: of a file, mean. 1st byte: from the open of the first file to the end of a first read of it, "
+        "which sets its key up. CPU an IO: of the jobs' threads, without an engine's. ratio: of IOPS to "
+        "single-key in the same round, median (p25-p75), so that it may differ from that of the kIOPS. "
+        "single-key is the control: the same I/O with a transform that is never keyed again.");
 }
 
 std::string latency_table(const lab_result& result) {
     const table_layout layout{name_width_of(result), {9, 9, 9, 8, 10, 10}};
-    return table_text(result, layout, "latency in us", {"p50", "p99", "p99.9", "hits, %", "steals", "waits"},
-                      [](const lab_strategy_result& of) -> cells {
-                          const bool counts = has_tfm_use(of);
-                          return {median_text(of, &p50_ns_of, ns_per_us),
-                                  median_text(of, &p99_ns_of, ns_per_us),
-                                  median_text(of, &p999_ns_of, ns_per_us),
-                                  counts ? median_text(of, &hit_percent_of) : "-",
-                                  counts ? count_text(of, &steals_of) : "-",
-                                  counts ? count_text(of, &waits_of) : "-"};
-                      });
+    return table_text(
+        result, layout, "latency in us", {"p50", "p99", "p99.9", "hits, %", "steals", "waits"},
+        [](const lab_strategy_result& of) -> cells {
+            const bool counts = has_tfm_use(of);
+            return {
+                median_text(of, &p50_ns_of, ns_per_us),    median_text(of, &p99_ns_of, ns_per_us),
+                median_text(of, &p999_ns_of, ns_per_us),   counts ? median_text(of, &hit_percent_of) : "-",
+                counts ? count_text(of, &steals_of) : "-", counts ? count_text(of, &waits_of) : "-"};
+        },
+        "hits: uses that found the key in place. steals: of a transform or keyslot with another "
+        "key. waits: times that an I/O was parked, for a transform, a keyslot or a module.");
+}
+
+// As wide in a column whether there was no wait or a long one.
+std::string us_text(double us) {
+    return fmt::format("{:.{}f}", us, us < 10 ? 3 : us < 1000 ? 1 : 0);
 }
 
 std::string time_table(const lab_result& result) {
-    const table_layout layout{name_width_of(result), std::vector<std::size_t>(io_part_count, 8)};
+    const table_layout layout{name_width_of(result), {7, 7, 7, 7, 7, 7, 8, 9}};
     cells heads(io_part_names.begin(), io_part_names.end());
     heads[static_cast<std::size_t>(io_part::allocate)] = "alloc.";
-    return table_text(result, layout, "time of an I/O, us", heads, [](const lab_strategy_result& of) {
-        const io_times where = of.times();
-        cells parts;
-        for (std::size_t part = 0; part < io_part_count; ++part) {
-            const double us = where.of(static_cast<io_part>(part)) / ns_per_us;
-            parts.push_back(where.ios == 0 ? "-" : fmt::format("{:.{}f}", us, us < 10 ? 3 : 1));
-        }
-        return parts;
-    });
+    return table_text(
+        result, layout, "time of an I/O, us", heads,
+        [](const lab_strategy_result& of) {
+            const io_times where = of.times();
+            cells parts;
+            for (std::size_t part = 0; part < io_part_count; ++part)
+                parts.push_back(where.ios == 0 ? "-"
+                                               : us_text(where.of(static_cast<io_part>(part)) / ns_per_us));
+            return parts;
+        },
+        "lookup: from asking for a transform or keyslot until something is done for it. wait: parked, for a "
+        "transform, a keyslot or a module. rest: it waits behind others, of which so many are in flight, and "
+        "for the filesystem.");
+}
+
+// Of one that stopped before a round was over: what it had then, and no more is known.
+cells memory_at_stop(const lab_strategy_result& of) {
+    cells had(6, "-");
+    if (of.stop) {
+        had[0] = short_number(static_cast<double>(of.stop->transforms)) + '*';
+        had[3] = bytes_text(static_cast<double>(of.stop->transform_bytes));
+    }
+    return had;
 }
 
 std::string memory_table(const lab_result& result) {
-    const table_layout layout{name_width_of(result), {11, 12, 12, 12, 12}};
-    const auto bytes = [](const lab_strategy_result& of, result_figure figure) {
-        return of.rounds.empty() ? std::string("-") : bytes_text(of.count_over_rounds(figure));
-    };
-    return table_text(result, layout, "memory",
-                      {"transforms", "pinned", "reclaimable", "at most", "I/O alloc."},
-                      [&](const lab_strategy_result& of) -> cells {
-                          return {count_text(of, &transforms_of), bytes(of, &pinned_bytes_of),
-                                  bytes(of, &reclaimable_bytes_of), bytes(of, &transform_bytes_max_of),
-                                  count_text(of, &io_allocations_of)};
-                      });
+    const table_layout layout{name_width_of(result), {11, 9, 12, 9, 9, 9}};
+    const auto is_at_stop = [](const lab_strategy_result& of) { return of.rounds.empty() && of.stop; };
+    return table_text(
+        result, layout, "memory", {"transforms", "pinned", "reclaimable", "at most", "infos", "allocs"},
+        [](const lab_strategy_result& of) -> cells {
+            if (of.rounds.empty())
+                return memory_at_stop(of);
+            const auto bytes = [&](result_figure figure) { return bytes_text(of.count_over_rounds(figure)); };
+            return {count_text(of, &transforms_of), bytes(&pinned_bytes_of),
+                    bytes(&reclaimable_bytes_of),   bytes(&transform_bytes_max_of),
+                    bytes(&info_bytes_of),          count_text(of, &io_allocations_of)};
+        },
+        fmt::format("infos: memory of the infos of extents, which the columns before leave out. allocs: "
+                    "transforms asked for in the I/O path.{}",
+                    std::ranges::any_of(result.strategies, is_at_stop)
+                        ? " *: it stopped, and had so many then."
+                        : ""));
 }
 
 std::string bar_line(std::size_t name_width, const lab_strategy_result& of, const std::string& bar,
@@ -223,17 +261,20 @@ double setup_ns_per_io(const io_times& where) {
 
 // Not all of an I/O's time: what it waits for beside its key would leave nothing to see of the rest.
 std::string setup_chart(const lab_result& result) {
-    double most = 0;
+    std::vector<double> sums;
     for (const auto* row : rows_of(result))
-        most = std::max(most, setup_ns_per_io(row->times()));
+        sums.push_back(setup_ns_per_io(row->times()));
+    const double scale = bar_scale(sums);
     const std::size_t name_width = name_width_of(result);
-    std::string text = "setting keys up, of an I/O: D derive, K setkey, A allocate, W wait for one\n";
+    std::string text = fmt::format("setting keys up, of an I/O: L look-up, D derive, K setkey, A allocate,\n"
+                                   "W parked: for a transform, a keyslot or a module{}\n",
+                                   std::ranges::max(sums) > scale ? "; > a bar cut short" : "");
     for (const auto* row : rows_of(result)) {
         const io_times where = row->times();
         std::vector<bar_part> parts;
         for (const setup_part& of : setup_parts)
             parts.push_back({of.letter, where.of(of.part)});
-        text += bar_line(name_width, *row, stacked_bar(parts, most, bar_columns),
+        text += bar_line(name_width, *row, stacked_bar(parts, scale, bar_columns),
                          where.ios == 0 ? "-" : time_text(setup_ns_per_io(where)));
     }
     return text + '\n';
@@ -269,11 +310,41 @@ std::string images_text(const lab_result& result) {
                                    complete));
 }
 
+// A block for each strategy that is none of the eleven.
+std::string pairs_text(const lab_result& result) {
+    const table_layout layout{name_width_of(result), {24, 13}};
+    const lab_strategy_result* own = nullptr;
+    std::string text;
+    for (const auto& pair : own_pairs(result)) {
+        if (pair.strategy != own)
+            text += '\n' +
+                    wrapped("", fmt::format("{} beside the others, in the same rounds",
+                                            name_of(*pair.strategy))) +
+                    layout.row("against", cells{"ratio of IOPS", "it is"});
+        own = pair.strategy;
+        text += layout.row(name_of(*pair.to), cells{ratio_text(*pair.strategy, *pair.to, &iops_of),
+                                                    std::string(pair.verdict())});
+    }
+    return text;
+}
+
+std::string verdict_text(const claim_finding& claim) {
+    return fmt::format("{}: {}.", claim_verdict_names[static_cast<std::size_t>(claim.verdict)], claim.says);
+}
+
+// Those that strategies are missing for in one line.
 std::string claims_text(std::span<const claim_finding> claims) {
     std::string text;
+    std::vector<std::string_view> left_out;
     for (const auto& claim : claims)
-        text += '\n' + wrapped(fmt::format("{}  ", claim.claim), fmt::format("{}.", claim.says)) +
-                wrapped("    ", claim.shows);
+        if (claim.lacks_strategies)
+            left_out.push_back(claim.claim);
+        else
+            text += '\n' + wrapped(fmt::format("{}  ", claim.claim), verdict_text(claim)) +
+                    wrapped("    ", claim.shows);
+    if (!left_out.empty())
+        text += '\n' + wrapped("", fmt::format("{}: their strategies were not run (--strategies).",
+                                               fmt::join(left_out, ", ")));
     return text;
 }
 
@@ -284,7 +355,7 @@ std::string lab_text(const lab_options& options, const lab_result& result,
     return to_ascii(header_text(options, result) + speed_table(result) + latency_table(result) +
                     time_table(result) + memory_table(result) + throughput_chart(result) +
                     setup_chart(result) + engine_text(result) + stops_text(options, result) +
-                    images_text(result) + claims_text(claims));
+                    images_text(result) + pairs_text(result) + claims_text(claims));
 }
 
 } // namespace blkcrypto::bench

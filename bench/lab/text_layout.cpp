@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cmath>
 #include <fmt/format.h>
+#include <functional>
 
 namespace blkcrypto::bench {
 namespace {
@@ -54,15 +55,29 @@ std::string table_layout::row(std::string_view name, std::span<const std::string
     return line + '\n';
 }
 
+double bar_scale(std::vector<double> values) {
+    constexpr double too_much = 4; // times the next
+    std::erase_if(values, [](double value) { return value <= 0; });
+    std::ranges::sort(values, std::greater<>());
+    if (values.size() < 3)
+        return values.empty() ? 0 : values.front();
+    return values[0] > too_much * values[1] ? values[1] : values[0];
+}
+
 std::string stacked_bar(std::span<const bar_part> parts, double most, std::size_t columns) {
+    constexpr double half_column = 0.5;
     std::string bar;
     double end = 0;
+    char last = ' ';
     for (const auto& part : parts) {
         end += part.value;
         const double place = most <= 0 ? 0 : std::clamp(end / most, 0.0, 1.0) * static_cast<double>(columns);
         const auto length = static_cast<std::size_t>(std::llround(place));
         bar.resize(std::max(bar.size(), length), part.letter);
+        last = part.value > 0 ? part.letter : last;
     }
+    if (bar.size() >= 2 && end > most * (1 + half_column / static_cast<double>(columns)))
+        bar.replace(bar.size() - 2, 2, {last, '>'});
     return bar;
 }
 

@@ -33,8 +33,13 @@ struct bar_part {
     double value;
 };
 
-/// The parts one behind the other, `columns` long if they are as much as `most`, and never longer. Where a
-/// part ends is rounded, so that the whole is never more than half a column off.
+/// What the longest bar of a chart is as much as: the most of `values`, or, if that would leave nothing to
+/// see of all others, the most but one.
+double bar_scale(std::vector<double> values);
+
+/// The parts one behind the other, `columns` long if they are as much as `most`, and never longer: one that
+/// is more than that ends with its last letter and '>'. Where a part ends is rounded, so that the whole is
+/// never more than half a column off.
 std::string stacked_bar(std::span<const bar_part> parts, double most, std::size_t columns);
 
 } // namespace blkcrypto::bench

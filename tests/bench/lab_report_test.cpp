@@ -99,16 +99,17 @@ TEST_CASE("each strategy is a row of every table, medians with the quartiles of 
     CHECK(latency.ends_with(" 4872         0"));
     const std::string time = line_of(text, "prepared-map", 2);
     CAPTURE(time);
-    CHECK(time.ends_with("1.500   0.500   0.000   0.000   1.000   6.000   1.000"));
-    CHECK(has(line_of(text, "prepared-map", 3), "128 KiB"));
+    CHECK(time.ends_with("  0.500  1.500  0.500  0.000  0.000  0.500   6.000    1.000"));
+    CHECK(has(line_of(text, "prepared-map", 3), "128  128 KiB         0 B  128 KiB  144 KiB        0"));
     CHECK(std::ranges::count(line_of(text, "full-in-io", 4), '#') ==
           std::ranges::count(line_of(text, "single-key", 4), '#'));
     CHECK(std::ranges::count(line_of(text, "prepared-map", 4), '#') == 23); // half of them
     const std::string where = line_of(text, "prepared-map", 5);
     CAPTURE(where);
-    CHECK(std::ranges::count(where, 'D') == 35); // 3 of 4 of 46
-    CHECK(std::ranges::count(where, 'K') == 11);
-    CHECK(where.ends_with(" 2 us"));
+    CHECK(std::ranges::count(where, 'L') == 9);
+    CHECK(std::ranges::count(where, 'D') == 28); // 3 of 5 of 46
+    CHECK(std::ranges::count(where, 'K') == 9);
+    CHECK(where.ends_with(" 2.50 us"));
 }
 
 TEST_CASE("a strategy that looked no transform up has no rate of hits, and one that stopped no figures") {
@@ -117,12 +118,16 @@ TEST_CASE("a strategy that looked no transform up has no rate of hits, and one t
     lab.stop("all-at-open", true);
     const std::string text = lab.text();
     CHECK(line_of(text, "library-key", 1).ends_with("       -         -         -"));
-    for (std::size_t table = 0; table < 4; ++table) {
+    for (std::size_t table = 0; table < 3; ++table) {
         const std::string row = line_of(text, "all-at-open", table);
         CAPTURE(row);
         CHECK(row.find_first_of("0123456789") == std::string::npos);
         CHECK(row.ends_with(" -"));
     }
+    CHECK(line_of(text, "all-at-open", 3) ==
+          "all-at-open              3200*        -           -    3 MiB        -        -");
+    CHECK(has(text, "*: it stopped, and had so"));
+    CHECK(!has(made_up_lab("library-key").text(), "*: it stopped"));
     CHECK(has(text, "\nall-at-open stopped at the memory limit of 512 MiB, opening file 201 of 256:"));
 }
 
@@ -139,14 +144,95 @@ TEST_CASE("the text says how the images compare, and it says a difference loudly
 TEST_CASE("the text has the workload with its seed, and every claim") {
     lab_arguments typed;
     typed.access = "zipf:1.2";
-    const made_up_lab lab("full-in-io", typed);
+    const made_up_lab lab(all_of_them, typed);
     const std::string text = lab.text();
     CHECK(has(text, "zipf:1.2, 50 % reads, 32 in flight, 1 job, 20000 I/Os a job and"));
     CHECK(has(text, "seed 4711"));
     CHECK(has(text, "1024 extent infos kept"));
     CHECK(has(text, "a CPU, 2 cores, Linux 6.18"));
-    for (int claim = 1; claim <= 9; ++claim)
-        CHECK(has(text, fmt::format("\nS{}  ", claim)));
+    for (std::size_t claim = 1; claim <= 9; ++claim)
+        CHECK(has(text, fmt::format("\nS{}  {}: {}", claim,
+                                    claim_verdict_names[static_cast<std::size_t>(lab.claim(claim).verdict)],
+                                    lab.claim(claim).says.substr(0, 50))));
+    CHECK(!has(text, "were not run"));
+}
+
+TEST_CASE("claims whose strategies were not asked for are a line of the text, and all are in the JSON") {
+    const made_up_lab lab("full-in-io,prepared-map");
+    const std::string text = lab.text();
+    CHECK(has(text, "\nS1  "));
+    CHECK(has(text, "\nS7  shown: "));
+    CHECK(has(text, "\nS2, S3, S4, S5, S6, S9: their strategies were not run (--strategies).\n"));
+    CHECK(!has(text, "\nS4  "));
+    CHECK(lab.json()["claims"].size() == 9);
+}
+
+TEST_CASE("of one round there is no spread, and the text says that few rounds tell no difference") {
+    made_up_lab lab("prepared-map");
+    const auto says_few = [&] { return has(lab.text(), "With fewer than 6 rounds no difference"); };
+    CHECK(!says_few());
+    lab.options.workload.rounds = 5;
+    CHECK(says_few());
+    lab.options.workload.rounds = 1;
+    for (auto* rounds : {&lab.result.single_key.rounds, &lab.of("prepared-map").rounds})
+        rounds->resize(1);
+    lab.make_faster("prepared-map", 0.5);
+    CHECK(says_few());
+    CHECK(has(lab.text(), "Figures are those of the one round."));
+    CHECK(line_of(lab.text(), "prepared-map", 0).ends_with("  0.500"));
+}
+
+TEST_CASE("one bar that is much longer than all others is cut, and the others can be compared") {
+    made_up_lab lab("prepared-map,pool-global,full-in-io");
+    const auto wait_long = [](lab_turn_result& turn) {
+        turn.attribution.part_ns[static_cast<std::size_t>(io_part::wait)] = 100 * 380'000;
+    };
+    CHECK(!has(lab.text(), "cut short"));
+    lab.change("full-in-io", wait_long);
+    const std::string text = lab.text();
+    CHECK(has(text, "W parked: for a transform, a keyslot or a module; > a bar cut short\n"));
+    CHECK(line_of(text, "full-in-io", 5).ends_with("KKW> 382 us"));
+    CHECK(line_of(text, "full-in-io", 5).size() < text_columns);
+    CHECK(has(line_of(text, "prepared-map", 5), std::string(28, 'D')));
+    CHECK(line_of(text, "prepared-map", 5).ends_with("K 2.50 us"));
+    CHECK(bar_scale({1, 4}) == 4);
+    CHECK(bar_scale({1, 40, 0}) == 40); // of two there is nothing to compare
+    CHECK(bar_scale({1, 4, 2}) == 4);
+    CHECK(bar_scale({1, 9, 2}) == 2);
+    CHECK(bar_scale({9, 9, 2}) == 9);
+    CHECK(bar_scale({}) == 0);
+}
+
+TEST_CASE("a strategy of one's own is compared with each other, in text and JSON") {
+    const fsdemo::strategy_info mine{.name = "my-strategy", .at_open = {}, .in_io = {}};
+    const fsdemo::strategy_info another{.name = "another", .at_open = {}, .in_io = {}};
+    made_up_lab lab("full-in-io,prepared-map,pool-global,library-key,all-at-open");
+    CHECK(lab.json()["pairs"].empty());
+    CHECK(!has(lab.text(), "beside the others"));
+    lab.replace("library-key", mine);
+    lab.make_faster("my-strategy", 0.5);
+    lab.make_faster("full-in-io", 0.25);
+    lab.change("full-in-io", [](lab_turn_result& turn) { turn.image_hash.clear(); });
+    lab.replace("pool-global", another);
+    lab.make_faster("another", 0.5);
+    lab.stop("all-at-open", true);
+    const std::string text = lab.text();
+    CAPTURE(text);
+    CHECK(has(text, "\nmy-strategy beside the others, in the same rounds\n"
+                    "against                       ratio of IOPS        it is\n"
+                    "full-in-io                 2.00 (2.00-2.00)       faster\n"
+                    "prepared-map            0.500 (0.500-0.500)       slower\n"
+                    "another                    1.00 (1.00-1.00)  cannot tell\n"
+                    "\n"));
+    CHECK(has(text, "\nanother beside the others"));
+    const auto pairs = lab.json()["pairs"];
+    REQUIRE(pairs.size() == 6);
+    CHECK(pairs[3]["strategy"] == "my-strategy");
+    CHECK(pairs[3]["to"] == "full-in-io");
+    CHECK(pairs[3]["iops_ratio"]["median"].get<double>() == doctest::Approx(2));
+    CHECK(pairs[3]["iops_ratio"].size() == 3);
+    CHECK(pairs[3]["verdict"] == "faster");
+    CHECK(pairs[5]["verdict"] == "cannot tell");
 }
 
 TEST_CASE("the JSON reads back as it was written, with all that the text has") {
@@ -163,6 +249,7 @@ TEST_CASE("the JSON reads back as it was written, with all that the text has") {
     CHECK(json["options"]["access"]["skew"] == 0.99);
     CHECK(json["options"]["modes"][0]["mode"] == "aes-256-xts");
     CHECK(json["steps"]["derive_ns"] == 1500);
+    CHECK(json["control"]["strategy"] == "single-key");
     CHECK(json["control"]["iops"]["median"].get<double>() == doctest::Approx(99'700).epsilon(0.001));
     CHECK(json["images_agree"] == true);
     CHECK(json["first_difference"].is_null());
@@ -194,7 +281,9 @@ TEST_CASE("a strategy in the JSON has its figures, and one that stopped says whe
     CHECK(map["transforms"] == 128);
     CHECK(map["pinned_bytes"] == 128 << 10);
     CHECK(map["reclaimable_bytes"] == 0);
+    CHECK(map["info_bytes"] == 144 << 10);
     CHECK(map["attribution"]["whole"] == 10'000);
+    CHECK(map["attribution"]["lookup"] == 500);
     CHECK(map["attribution"]["derive"] == 1'500);
     CHECK(map["attribution"]["storage"] == 6'000);
     CHECK(map["attribution"]["setup_derive"] == 1'500);
@@ -222,7 +311,7 @@ TEST_CASE("counts are whole with an even number of rounds, too, the same in text
     }
     CHECK(map.count_over_rounds(&transforms_of) == 1);
     CHECK(line_of(lab.text(), "prepared-map", 1).ends_with(" 11         0"));
-    CHECK(has(line_of(lab.text(), "prepared-map", 3), "  1     128 KiB"));
+    CHECK(has(line_of(lab.text(), "prepared-map", 3), "  1  128 KiB"));
     CHECK(lab.json()["strategies"][0]["transforms"] == 1);
     CHECK(lab.json()["strategies"][0]["steals"] == 11);
 }
@@ -342,7 +431,8 @@ TEST_CASE("a stacked bar is as long as its parts are of the most, to half a colu
     const std::vector<bar_part> parts{{'a', 1}, {'b', 0.4}, {'c', 0}, {'d', 2.6}};
     CHECK(stacked_bar(parts, 4, 40) == std::string(10, 'a') + std::string(4, 'b') + std::string(26, 'd'));
     CHECK(stacked_bar(parts, 8, 40).size() == 20);
-    CHECK(stacked_bar(parts, 2, 40).size() == 40); // more than the most
+    CHECK(stacked_bar(parts, 2, 40) ==
+          std::string(20, 'a') + std::string(8, 'b') + std::string(11, 'd') + '>');
     CHECK(stacked_bar(parts, 0, 40).empty());
     const std::vector<bar_part> crumbs(10, {'x', 0.4});
     CHECK(stacked_bar(crumbs, 10, 10).size() == 4); // each alone would round to nothing
