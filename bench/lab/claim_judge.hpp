@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the functions of the claims share: the run they judge, the strategies in it, and how a finding is
-// made. Nobody else's than claims.cpp's.
+// made. Nobody else's than those of claims.cpp and claims_of_maps.cpp.
 
 #include "bench/lab/claims.hpp"
 #include "bench/lab/lab_figures.hpp"
