@@ -170,7 +170,11 @@ bad_names() {
     refused "--engine: 'nvme' is not one of ufs-std" "${onto[@]}" --engine nvme
     refused "--access: 'random' is not one of uniform, sequential, zipf:T, trace:FILE" "${onto[@]}" --access random
     refused "--bogus" "${onto[@]}" --bogus
-    local mode
+    local option mode
+    for option in --filename --strategies --access --record --engine --runtime; do
+        expect_refused "$option: the value is empty" "${small[@]}" $option ""
+        expect_refused "$option=: the value is empty" "${small[@]}" $option= --overwrite
+    done
     for mode in $("$bin/blkcrypto" modes | grep ENOPKG | cut -d' ' -f1); do
         refused "--modes: no implementation of $mode here (ENOPKG)" "${onto[@]}" --modes "$mode"
     done
