@@ -14,6 +14,18 @@ namespace {
 
 constexpr std::size_t piece_bytes = std::size_t{64} << 10;
 
+void write_lines(cli::file& to, std::span<const std::uint32_t> keys, std::string_view about) {
+    std::string piece = fmt::format("# {}\n", about);
+    for (const auto key : keys) {
+        fmt::format_to(std::back_inserter(piece), "{}\n", key);
+        if (piece.size() < piece_bytes)
+            continue;
+        to.write(piece);
+        piece.clear();
+    }
+    to.write(piece);
+}
+
 } // namespace
 
 bool key_trace_parser::fail(std::string_view why) {
@@ -92,17 +104,14 @@ std::vector<std::uint32_t> read_key_trace(const std::string& path, std::uint64_t
 
 void write_key_trace(const std::string& path, std::span<const std::uint32_t> keys, std::string_view about) {
     auto file = cli::file::open_output(path);
-    file.truncate();
-    std::string piece = fmt::format("# {}\n", about);
-    for (const auto key : keys) {
-        fmt::format_to(std::back_inserter(piece), "{}\n", key);
-        if (piece.size() < piece_bytes)
-            continue;
-        file.write(piece);
-        piece.clear();
+    try {
+        file.truncate();
+        write_lines(file, keys, about);
+        file.close();
+    } catch (...) {
+        file.remove_if_new();
+        throw;
     }
-    file.write(piece);
-    file.close();
 }
 
 } // namespace blkcrypto::bench

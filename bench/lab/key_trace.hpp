@@ -50,7 +50,7 @@ class key_trace_parser {
 std::vector<std::uint32_t> read_key_trace(const std::string& path, std::uint64_t keys);
 
 /// Replaces what is there. `about`, a line, becomes a comment. program_error, exit code 1, or 2 for a file
-/// that cannot be written at all.
+/// that cannot be written at all; a new one is whole, or not there.
 void write_key_trace(const std::string& path, std::span<const std::uint32_t> keys, std::string_view about);
 
 } // namespace blkcrypto::bench

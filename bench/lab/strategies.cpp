@@ -14,8 +14,6 @@
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace blkcrypto::bench {
 namespace {
@@ -55,7 +53,7 @@ class strategies_verb final : public cli::verb {
         const lab_options options = typed_.check(known_, seed_of_this_run());
         check_outputs(options);
         check_image(options.image);
-        check_json();
+        json_.open();
         const lab_result result = run_lab(options);
         const auto claims = judge_claims(options, result);
         if (json_.wants_text())
@@ -83,19 +81,6 @@ class strategies_verb final : public cli::verb {
     void refuse_json_onto(const std::string& file, std::string_view what) const {
         if (!file.empty() && leads_to(json_.target(), file))
             throw cli::unusable("--json", fmt::format("{} is the {} {}", json_.target(), what, file));
-    }
-
-    // That it can be written. What was not there is made with the report: of a run that does not come to its
-    // end nothing is left.
-    void check_json() {
-        struct stat found {};
-        const bool is_new =
-            json_.is_requested() && json_.wants_text() && lstat(json_.target().c_str(), &found) != 0;
-        json_.open();
-        if (!is_new)
-            return;
-        json_.close();
-        (void)unlink(json_.target().c_str());
     }
 
     static void check_image(const lab_image_options& image) {

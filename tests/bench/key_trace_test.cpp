@@ -3,6 +3,7 @@
 
 #include "blkcrypto/tools/cli/program_error.hpp"
 #include "tests/bench/scratch_directory.hpp"
+#include "tests/support/file_size_limit.hpp"
 #include "tests/support/random_bytes.hpp"
 #include "tests/support/test_seed.hpp"
 
@@ -107,6 +108,16 @@ TEST_CASE("a trace that was written reads back the same, over what was in the fi
         keys.push_back(static_cast<std::uint32_t>(random.next()));
     write_key_trace(path, keys, "of a run");
     CHECK(read_key_trace(path, std::uint64_t{1} << 32) == keys);
+}
+
+TEST_CASE("of a new trace that does not fit nothing is left") {
+    const test::scratch_directory scratch;
+    const std::vector<std::uint32_t> keys(50'000, 7);
+    {
+        const test::file_size_limit small(1000);
+        CHECK_THROWS_AS(write_key_trace(scratch.path("trace"), keys, "of a run"), cli::program_error);
+    }
+    CHECK(scratch.names().empty());
 }
 
 TEST_CASE("a trace that cannot be used is exit code 2, and its file is named") {
