@@ -31,8 +31,9 @@ std::string help_of(const strategy_list& known) {
         text += wrapped(fmt::format("  {:<20} ", strategy->name), strategy->at_open) +
                 wrapped(std::string(23, ' '), strategy->in_io);
     return text +
-           "\nExit status: 0 measured, also if a strategy stopped at the memory limit; 1 an I/O failed\n"
-           "or the strategies did not all write the same; 2 bad usage.";
+           "\nExit status: 0 measured, also if a strategy stopped at the memory limit; 1 an I/O failed,\n"
+           "the strategies did not all write the same, or the image is there already or finds no\n"
+           "room; 2 bad usage, or something that cannot be used.";
 }
 
 class strategies_verb final : public cli::verb {
@@ -42,7 +43,8 @@ class strategies_verb final : public cli::verb {
     CLI::App* add_to(CLI::App& program) override {
         CLI::App* app = cli::add_verb(
             program, "strategies", "Compare when an extent gets its key, and what that costs",
-            "blkbench strategies --strategies full-in-io,prepared-map --access zipf:1.2 --json=run.json");
+            program.get_name() +
+                " strategies --strategies full-in-io,prepared-map --access zipf:1.2 --json=run.json");
         app->footer(app->get_footer() + help_of(known_));
         typed_.add_to(*app);
         json_.add_to(*app);
@@ -70,11 +72,11 @@ class strategies_verb final : public cli::verb {
         const std::span<const std::string> images(&image, image.empty() ? 0 : 1);
         check_not_an_image("stdout", cli::standard_stream, images);
         if (!typed_.trace_file().empty())
-            check_not_an_image("--access", typed_.trace_file(), images);
+            check_not_an_image("--access", typed_.trace_place(), images);
         if (!json_.is_requested())
             return;
         check_not_an_image("--json", json_.target(), images);
-        refuse_json_onto(typed_.trace_file(), "trace");
+        refuse_json_onto(typed_.trace_place(), "trace");
         refuse_json_onto(options.record, "record");
     }
 
