@@ -148,7 +148,8 @@ class compare_verb final : public cli::verb {
         CLI::App* app = cli::add_verb(
             program, "compare",
             "Compare plain, inline and fallback on image files, and verify what they wrote",
-            "blkbench compare --filename /var/tmp/image --size 1g --rw randwrite --bs 16k --numjobs 2");
+            program.get_name() +
+                " compare --filename /var/tmp/image --size 1g --rw randwrite --bs 16k --numjobs 2");
         typed_.add_to(*app);
         json_.add_to(*app);
         return app;

@@ -36,7 +36,7 @@ engine_profile read_engine_file(const std::string& path) {
     std::vector<std::byte> content(engine_file_bytes_max + 1);
     const std::size_t length = file.read(content);
     if (length > engine_file_bytes_max)
-        throw unusable(file.name(), fmt::format("larger than {} bytes", engine_file_bytes_max));
+        throw unusable(file.name(), fmt::format("larger than {}", cli::size_text(engine_file_bytes_max)));
     std::string why;
     auto profile = parse_engine_profile({reinterpret_cast<const char*>(content.data()), length}, why);
     if (profile.has_error())
@@ -55,7 +55,8 @@ engine_profile parse_engine(const compare_arguments& typed, std::span<const cryp
 std::uint64_t parse_whole_units(std::string_view option, std::string_view text, data_unit_size unit_size) {
     const std::uint64_t bytes = cli::parse_size(option, text);
     if (bytes == 0 || !unit_size.divides(bytes))
-        throw unusable(option, fmt::format("'{}' is not whole data units of {}", text, unit_size.bytes()));
+        throw unusable(option, fmt::format("'{}' is not whole data units of {}", text,
+                                           cli::size_text(unit_size.bytes())));
     return bytes;
 }
 
@@ -76,10 +77,11 @@ workload_options parse_workload(const compare_arguments& typed, const key_stripe
     workload.read_percent = static_cast<unsigned>(cli::parse_count("--rwmixread", typed.rwmixread, 0, 100));
     const std::uint64_t block_bytes = parse_whole_units("--bs", typed.bs, stripes.unit_size());
     if (block_bytes > block_bytes_max)
-        throw unusable("--bs", fmt::format("'{}' is more than {}", typed.bs, block_bytes_max));
+        throw unusable("--bs",
+                       fmt::format("'{}' is more than {}", typed.bs, cli::size_text(block_bytes_max)));
     if (block_bytes > stripes.size_bytes())
-        throw unusable("--size",
-                       fmt::format("'{}' is smaller than a block of {} (--bs)", typed.size, block_bytes));
+        throw unusable("--size", fmt::format("'{}' is smaller than a block of {} (--bs)", typed.size,
+                                             cli::size_text(block_bytes)));
     workload.block_bytes = static_cast<std::uint32_t>(block_bytes);
     workload.depth = static_cast<unsigned>(cli::parse_count("--iodepth", typed.iodepth, 1, depth_max));
     workload.jobs = static_cast<unsigned>(cli::parse_count("--numjobs", typed.numjobs, 1, jobs_max));
@@ -129,7 +131,8 @@ std::uint64_t compare_options::slice_ns() const {
 void compare_arguments::add_to(CLI::App& verb) {
     verb.add_option("--filename", filename,
                     "makes IMAGE.plain, IMAGE.inline and IMAGE.fallback; of several modes\n"
-                    "IMAGE.plain, IMAGE.MODE.inline and IMAGE.MODE.fallback")
+                    "IMAGE.plain, IMAGE.MODE.inline and IMAGE.MODE.fallback; they stay, also\n"
+                    "when it is interrupted")
         ->required()
         ->type_name("IMAGE");
     verb.add_option("--size", size, "of each image (default 256m)")->type_name("SIZE");
@@ -137,11 +140,14 @@ void compare_arguments::add_to(CLI::App& verb) {
         ->type_name("PATTERN");
     verb.add_option("--rwmixread", rwmixread, "percentage of reads in randrw (default 50)")->type_name("N");
     verb.add_option("--bs", bs, "block size (default 4k)")->type_name("SIZE");
-    verb.add_option("--iodepth", iodepth, "blocks in flight per job (default 32)")->type_name("N");
+    verb.add_option("--iodepth", iodepth,
+                    "blocks in flight per job (default 32); all jobs' take numjobs x iodepth\nx bs of memory")
+        ->type_name("N");
     verb.add_flag("--nomerges", nomerges, "adjacent blocks in flight do not become one request");
     verb.add_option("--numjobs", numjobs, "threads (default 1)")->type_name("N");
-    verb.add_option("--runtime", runtime,
-                    "per path and mode, all rounds together: seconds, or as in 500ms (default 5)")
+    verb.add_option(
+            "--runtime", runtime,
+            "per path and mode, all rounds together: seconds, or milliseconds as in\n500ms (default 5)")
         ->type_name("TIME");
     verb.add_option("--rounds", rounds, "slices of the runtime (default 5 or more, of 2 s or less each)")
         ->type_name("N");
@@ -165,7 +171,8 @@ void compare_arguments::add_to(CLI::App& verb) {
         ->type_name("WAY");
     verb.add_option("--seed", seed, "of keys, offsets and contents (default random)")->type_name("N");
     verb.add_flag("--no-verify", no_verify, "measure only: prove nothing about what was written");
-    auto* replace = verb.add_flag("--overwrite", overwrite, "replace existing images");
+    auto* replace = verb.add_flag("--overwrite", overwrite,
+                                  "replace existing images, which are else left (exit status 1)");
     verb.add_flag("--reuse", reuse, "measure on images of an earlier run, which are not filled anew")
         ->excludes(replace);
 }

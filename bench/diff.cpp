@@ -33,9 +33,8 @@ class diff_verb final : public cli::verb {
   public:
     CLI::App* add_to(CLI::App& program) override {
         CLI::App* app = cli::add_verb(
-            program, "diff",
-            "What moved between two runs of blkbench compare, or of scripts/bench.sh, stored as JSON",
-            "blkbench diff before.json after.json");
+            program, "diff", "What moved between two runs of compare, or of scripts/bench.sh, stored as JSON",
+            program.get_name() + " diff before.json after.json");
         app->footer(
             app->get_footer() +
             "\n\nA figure has moved beyond the spread if its medians differ and its ranges from p25 to p75\n"

@@ -3,6 +3,7 @@
 
 #include "blkcrypto/dev/image_file.hpp"
 #include "blkcrypto/tools/cli/file.hpp"
+#include "blkcrypto/tools/cli/number.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <algorithm>
@@ -38,15 +39,16 @@ std::string parent_of(const std::string& path) {
     return named.empty() ? std::string(1, '.') : named.string();
 }
 
-void check_parent(const std::string& base) {
-    const std::string parent = parent_of(base);
+// As creating `path` would say it: by the name that was typed.
+void check_parent(const std::string& path) {
+    const std::string parent = parent_of(path);
     struct stat found {};
     if (stat(parent.c_str(), &found) != 0)
-        throw file_error(exit_unusable, parent, errno);
+        throw file_error(exit_unusable, path, errno);
     if (!S_ISDIR(found.st_mode))
-        throw file_error(exit_unusable, parent, ENOTDIR);
+        throw file_error(exit_unusable, path, ENOTDIR);
     if (access(parent.c_str(), W_OK | X_OK) != 0)
-        throw file_error(exit_unusable, parent, errno);
+        throw file_error(exit_unusable, path, errno);
 }
 
 void check_replaceable(const std::string& path, const struct stat& found) {
@@ -184,7 +186,9 @@ void check_reused_images(const std::string& base, std::span<const std::string> i
         if (!found)
             throw file_error(exit_unusable, image, ENOENT);
         if (static_cast<std::uint64_t>(found->st_size) != size_bytes)
-            throw unusable(image, fmt::format("has {} bytes, and --size is {}", found->st_size, size_bytes));
+            throw unusable(image, fmt::format("has {}, and --size is {}",
+                                              cli::size_text(static_cast<std::uint64_t>(found->st_size)),
+                                              cli::size_text(size_bytes)));
     }
 }
 

@@ -11,7 +11,8 @@ namespace blkcrypto::bench {
 
 /// Looks at everything that could stand in the way, and changes nothing: `base`, their common part, is no
 /// directory and lies in one that can be written; there is nothing at the images' paths, or with `overwrite`
-/// regular files, each its own, that can be written. program_error, exit code 2.
+/// regular files, each its own, that can be written. program_error, exit code 2, or 1 for what is there
+/// already.
 void check_image_files(const std::string& base, std::span<const std::string> images, bool overwrite);
 
 /// Looks, and changes nothing: the images are there, regular files, each its own and of that size, and can be

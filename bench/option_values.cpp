@@ -7,6 +7,7 @@
 #include "blkcrypto/tools/cli/number.hpp"
 
 #include <cerrno>
+#include <charconv>
 #include <unistd.h>
 
 namespace blkcrypto::bench {
@@ -54,7 +55,8 @@ void check_engine(const engine_profile& engine, const crypto_config& config) {
         throw refuse(
             fmt::format("it does not have the mode {}; --engine generic has", find_mode(config.mode)->name));
     if ((sizes & config.unit_size.bytes()) == 0)
-        throw refuse(fmt::format("it does not have data units of {} bytes", config.unit_size.bytes()));
+        throw refuse(
+            fmt::format("it does not have data units of {}", cli::size_text(config.unit_size.bytes())));
     if (config.dun_bytes > can.dun_bytes_max)
         throw refuse(fmt::format("its data unit numbers have {} bytes, an image of that size needs {}",
                                  can.dun_bytes_max, config.dun_bytes));
@@ -62,10 +64,17 @@ void check_engine(const engine_profile& engine, const crypto_config& config) {
 
 std::chrono::milliseconds parse_runtime(std::string_view text) {
     constexpr std::string_view suffix = "ms";
-    if (!text.ends_with(suffix))
-        return std::chrono::seconds(cli::parse_count("--runtime", text, 1, runtime_max_s));
-    const auto number = text.substr(0, text.size() - suffix.size());
-    return std::chrono::milliseconds(cli::parse_count("--runtime", number, 1, runtime_max_s * 1000));
+    const bool is_in_ms = text.ends_with(suffix);
+    const std::string_view digits = is_in_ms ? text.substr(0, text.size() - suffix.size()) : text;
+    const std::uint64_t max = is_in_ms ? runtime_max_s * 1000 : runtime_max_s;
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error != std::errc{} || end != digits.data() + digits.size() || number == 0 || number > max)
+        throw unusable(
+            "--runtime",
+            fmt::format("'{}' is no whole number of seconds up to {}, or of milliseconds as in 500ms", text,
+                        runtime_max_s));
+    return std::chrono::milliseconds(is_in_ms ? number : number * 1000);
 }
 
 void check_slice(std::string_view typed, std::chrono::milliseconds runtime, unsigned rounds) {
@@ -78,8 +87,8 @@ void check_memory(std::string_view options, std::string_view what, std::uint64_t
     const auto machine_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                                static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
     if (bytes > machine_bytes / 2)
-        throw unusable(options, fmt::format("{} of {} MiB are more than half of this machine's memory", what,
-                                            bytes >> 20));
+        throw unusable(options, fmt::format("{} of {} are more than half of this machine's memory", what,
+                                            cli::size_text(bytes >> 20 << 20)));
 }
 
 void check_buffers(std::string_view options, std::uint64_t blocks, std::uint32_t block_bytes) {

@@ -49,7 +49,7 @@ engine_profile default_engine(std::span<const crypto_mode_info* const> modes);
 /// The devices would say so, but later and in fewer words.
 void check_engine(const engine_profile& engine, const crypto_config& config);
 
-/// Seconds, or as in 500ms.
+/// Whole seconds, or milliseconds as in 500ms, up to a day.
 std::chrono::milliseconds parse_runtime(std::string_view text);
 /// A round's part of the runtime is no shorter than makes sense.
 void check_slice(std::string_view typed, std::chrono::milliseconds runtime, unsigned rounds);

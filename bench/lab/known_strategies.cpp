@@ -20,7 +20,7 @@ bool is_name(std::string_view name) {
 }
 
 bool is_taken(std::string_view name, const strategy_list& known) {
-    return name == single_key_strategy().name ||
+    return name == all_strategies || name == single_key_strategy().name ||
            std::ranges::find(known, name, &fsdemo::strategy_info::name) != known.end();
 }
 

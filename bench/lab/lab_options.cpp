@@ -4,9 +4,9 @@
 #include "bench/image_files.hpp"
 #include "bench/io_buffers.hpp"
 #include "bench/lab/key_trace.hpp"
-#include "bench/lab/known_strategies.hpp"
 #include "bench/option_values.hpp"
 #include "blkcrypto/tools/cli/choice.hpp"
+#include "blkcrypto/tools/cli/file.hpp"
 #include "blkcrypto/tools/cli/number.hpp"
 #include "fsdemo/extent_crypt_info.hpp"
 #include "fsdemo/format.hpp"
@@ -46,13 +46,18 @@ unsigned parse_unsigned(std::string_view option, std::string_view text, std::uin
 }
 
 strategy_list parse_strategies(std::string_view text, std::span<const fsdemo::strategy_info* const> known) {
-    if (text == "all")
+    constexpr std::string_view option = "--strategies";
+    if (text == all_strategies)
         return {known.begin(), known.end()};
     std::vector<std::string_view> names;
     for (const auto* strategy : known)
         names.push_back(strategy->name);
-    return parse_list("--strategies", text, [&](std::string_view word) {
-        return known[cli::parse_choice("--strategies", word, names)];
+    names.push_back(all_strategies);
+    return parse_list(option, text, [&](std::string_view word) {
+        const std::size_t i = cli::parse_choice(option, word, names);
+        if (i == known.size())
+            throw unusable(option, fmt::format("{} stands alone: it has the others", all_strategies));
+        return known[i];
     });
 }
 
@@ -60,12 +65,17 @@ std::uint32_t parse_extent_bytes(std::string_view text) {
     constexpr std::uint64_t extent_bytes_max = std::uint64_t{fsdemo::extent_blocks_max} * fsdemo::block_bytes;
     const std::uint64_t bytes = cli::parse_size("--bs", text);
     if (bytes == 0 || bytes % fsdemo::block_bytes != 0)
-        throw unusable("--bs",
-                       fmt::format("'{}' is not whole blocks of {} bytes", text, fsdemo::block_bytes));
+        throw unusable("--bs", fmt::format("'{}' is not whole blocks of {}, one at least", text,
+                                           cli::size_text(fsdemo::block_bytes)));
     if (bytes > extent_bytes_max)
-        throw unusable("--bs",
-                       fmt::format("'{}' is more than the longest extent, {} bytes", text, extent_bytes_max));
+        throw unusable("--bs", fmt::format("'{}' is more than the longest extent, {}", text,
+                                           cli::size_text(extent_bytes_max)));
     return static_cast<std::uint32_t>(bytes);
+}
+
+std::uint64_t round_up_to_gib(std::uint64_t bytes) {
+    constexpr unsigned bits = 30;
+    return (bytes + (std::uint64_t{1} << bits) - 1) >> bits << bits;
 }
 
 void check_extents(const lab_image_options& image) {
@@ -75,8 +85,9 @@ void check_extents(const lab_image_options& image) {
     const std::uint64_t blocks = image.extents() * (image.extent_bytes / fsdemo::block_bytes);
     if (blocks > fsdemo::blocks_max)
         throw unusable("--files x --extents-per-file x --bs",
-                       fmt::format("{} GiB are more than an image can have, {}", blocks >> 18,
-                                   fsdemo::blocks_max >> 18));
+                       fmt::format("{} are more than an image can have, {}",
+                                   cli::size_text(round_up_to_gib(blocks * fsdemo::block_bytes)),
+                                   cli::size_text(fsdemo::blocks_max * fsdemo::block_bytes)));
     const std::uint64_t pairs = std::uint64_t{image.master_keys} * image.modes.size();
     if (pairs > image.files)
         throw unusable("--keys x --modes",
@@ -122,8 +133,11 @@ access_options parse_access(const lab_arguments& typed, std::uint64_t extents) {
         access.kind = access_kind::trace;
     else
         throw unusable("--access", fmt::format("'{}' is not one of {}", text, accesses));
-    if (access.kind == access_kind::trace)
-        access.trace = read_key_trace(typed.trace_file(), extents);
+    if (access.kind != access_kind::trace)
+        return access;
+    if (typed.trace_file().empty())
+        throw unusable("--access", "trace: without the name of a file behind it");
+    access.trace = read_key_trace(typed.trace_file(), extents);
     return access;
 }
 
@@ -217,11 +231,14 @@ engine_profile parse_engine(const lab_arguments& typed, const lab_options& optio
     return engine;
 }
 
+bool is_device(const fsdemo::strategy_info* strategy) {
+    return strategy->make == nullptr;
+}
+
 // Files have data units of a block; their numbers count through one extent.
 void check_engine_of_files(const lab_options& options) {
     constexpr std::uint8_t dun_bytes = 2;
     static_assert(fsdemo::extent_blocks_max <= 1U << (8 * dun_bytes));
-    const auto is_device = [](const auto* strategy) { return strategy->make == nullptr; };
     if (std::ranges::none_of(options.strategies, is_device))
         return;
     const auto unit = data_unit_size::make(fsdemo::block_bytes);
@@ -229,7 +246,7 @@ void check_engine_of_files(const lab_options& options) {
         check_engine(options.engine, {mode->mode, *unit, dun_bytes});
 }
 
-// A size that was typed is somebody's.
+// What was typed is somebody's.
 void check_uses(const lab_arguments& typed, const lab_options& options) {
     const auto check_one = [&](std::string_view option, const std::string& text, const auto& has_use) {
         if (!text.empty() && std::ranges::none_of(options.strategies, has_use))
@@ -237,14 +254,15 @@ void check_uses(const lab_arguments& typed, const lab_options& options) {
     };
     check_one("--pool-size", typed.pool_size, [](const auto* strategy) { return strategy->has_pool; });
     check_one("--keyslots", typed.keyslots, [&](const auto* strategy) {
-        return strategy->has_keyslots && (strategy->make != nullptr || options.engine.keyslots != 0);
+        return strategy->has_keyslots && (!is_device(strategy) || options.engine.keyslots != 0);
     });
+    check_one("--engine", typed.engine, is_device);
 }
 
 void check_record(const lab_arguments& typed) {
     if (typed.record.empty())
         return;
-    const std::string trace = typed.trace_file();
+    const std::string trace = typed.trace_place();
     check_output_file("--record", typed.record);
     if (!trace.empty() && leads_to(typed.record, trace))
         throw unusable("--record", fmt::format("{} is the trace {}", typed.record, trace));
@@ -258,13 +276,18 @@ std::string lab_arguments::trace_file() const {
     return access.starts_with(trace_prefix) ? access.substr(trace_prefix.size()) : std::string();
 }
 
+std::string lab_arguments::trace_place() const {
+    const std::string file = trace_file();
+    return file == cli::standard_stream ? "/dev/stdin" : file;
+}
+
 void lab_arguments::add_to(CLI::App& verb) {
-    verb.add_option("--strategies", strategies, "some of those below (default all)")->type_name("LIST");
+    verb.add_option("--strategies", strategies, "all (default), or some of those below")->type_name("LIST");
     verb.add_option(
             "--filename", filename,
-            "the image (default a temporary file in $TMPDIR, in memory if it\nfits twice, or in /tmp; the control has a copy of it, likewise beside\na named one)")
+            "the image, which stays, also when it is interrupted (default a\ntemporary file in $TMPDIR, in memory if it fits twice, or in /tmp; the\ncontrol has a copy of it, likewise beside a named one)")
         ->type_name("IMAGE");
-    verb.add_flag("--overwrite", overwrite, "replace an existing image");
+    verb.add_flag("--overwrite", overwrite, "replace an existing image, which is else left (exit status 1)");
     verb.add_option("--files", files, "on the image (default 256)")->type_name("N");
     verb.add_option("--extents-per-file", extents_per_file, "each with a key of its own (default 16)")
         ->type_name("N");
@@ -272,13 +295,16 @@ void lab_arguments::add_to(CLI::App& verb) {
     verb.add_option("--modes", modes, "some of those blkcrypto modes lists (default aes-256-xts)")
         ->type_name("LIST");
     verb.add_option("--access", access,
-                    fmt::format("{} (default zipf:0.99)\nT is the skew, FILE has a key id a line: "
-                                "file x extents + extent",
+                    fmt::format("{} (default zipf:0.99)\nT is the skew, FILE (- is stdin) has a key id a "
+                                "line:\nfile x extents + extent",
                                 accesses))
         ->type_name("KIND");
     verb.add_option("--reads", reads, "percentage of reads (default 50)")->type_name("N");
     verb.add_option("--bs", bs, "of an I/O, and of an extent (default 4k)")->type_name("SIZE");
-    verb.add_option("--iodepth", iodepth, "I/Os in flight per job (default 32)")->type_name("N");
+    verb.add_option("--iodepth", iodepth,
+                    "I/Os in flight per job (default 32); the buffers of all jobs take\n"
+                    "numjobs x iodepth x bs of memory")
+        ->type_name("N");
     verb.add_option("--numjobs", numjobs, "threads, each with files of its own (default 1)")->type_name("N");
     verb.add_option("--ios", ios,
                     "of a job in a round (default 20000, or the length of the trace over\n"
@@ -286,12 +312,13 @@ void lab_arguments::add_to(CLI::App& verb) {
         ->type_name("N");
     verb.add_option("--runtime", runtime,
                     "in place of --ios: as many I/Os as the control does in that time, all\n"
-                    "rounds together; every strategy does so many. Seconds, or as in 500ms")
+                    "rounds together; every strategy does so many. Seconds, or milliseconds\nas in 500ms")
         ->type_name("TIME");
     verb.add_option("--rounds", rounds, "in each every strategy has its turn (default 7)")->type_name("N");
     verb.add_option("--pool-size", pool_size, "transforms of a pool (default 128)")->type_name("N");
     verb.add_option("--keyslots", keyslots,
-                    "of fallback-keyslots and the engine (default 100, and the engine's\nown)")
+                    "of fallback-keyslots (default 100), and of an engine that has any\n"
+                    "(default its own number; samsung-fmp has none)")
         ->type_name("N");
     verb.add_option("--derived-key-cache", derived_key_cache, "derived keys that are kept (default 0)")
         ->type_name("N");

@@ -4,6 +4,7 @@
 // before anything is created is found here.
 
 #include "bench/lab/access_sequence.hpp"
+#include "bench/lab/known_strategies.hpp"
 #include "blkcrypto/dev/engine_profile.hpp"
 #include "fsdemo/strategies/strategy_table.hpp"
 
@@ -50,7 +51,7 @@ struct lab_options {
 
 /// What was typed, by option.
 struct lab_arguments {
-    std::string strategies = "all"; // that are known
+    std::string strategies{all_strategies};
     std::string filename;
     std::string files = "256";
     std::string extents_per_file = "16";
@@ -76,8 +77,10 @@ struct lab_arguments {
 
     void add_to(CLI::App& verb);
 
-    /// The file of the trace to take; empty: there is none.
+    /// The file of the trace to take, "-" is stdin; empty: there is none.
     std::string trace_file() const;
+    /// The same by a path, of stdin too.
+    std::string trace_place() const;
 
     /// `known`: the strategies there are. program_error, exit code 2. Changes nothing anywhere; reads the
     /// trace, if there is one.

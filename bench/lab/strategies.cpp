@@ -14,8 +14,6 @@
 #include "blkcrypto/tools/cli/program_error.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace blkcrypto::bench {
 namespace {
@@ -33,8 +31,9 @@ std::string help_of(const strategy_list& known) {
         text += wrapped(fmt::format("  {:<20} ", strategy->name), strategy->at_open) +
                 wrapped(std::string(23, ' '), strategy->in_io);
     return text +
-           "\nExit status: 0 measured, also if a strategy stopped at the memory limit; 1 an I/O failed\n"
-           "or the strategies did not all write the same; 2 bad usage.";
+           "\nExit status: 0 measured, also if a strategy stopped at the memory limit; 1 an I/O failed,\n"
+           "the strategies did not all write the same, or the image is there already or finds no\n"
+           "room; 2 bad usage, or something that cannot be used.";
 }
 
 class strategies_verb final : public cli::verb {
@@ -44,7 +43,8 @@ class strategies_verb final : public cli::verb {
     CLI::App* add_to(CLI::App& program) override {
         CLI::App* app = cli::add_verb(
             program, "strategies", "Compare when an extent gets its key, and what that costs",
-            "blkbench strategies --strategies full-in-io,prepared-map --access zipf:1.2 --json=run.json");
+            program.get_name() +
+                " strategies --strategies full-in-io,prepared-map --access zipf:1.2 --json=run.json");
         app->footer(app->get_footer() + help_of(known_));
         typed_.add_to(*app);
         json_.add_to(*app);
@@ -55,7 +55,7 @@ class strategies_verb final : public cli::verb {
         const lab_options options = typed_.check(known_, seed_of_this_run());
         check_outputs(options);
         check_image(options.image);
-        check_json();
+        json_.open();
         const lab_result result = run_lab(options);
         const auto claims = judge_claims(options, result);
         if (json_.wants_text())
@@ -72,30 +72,17 @@ class strategies_verb final : public cli::verb {
         const std::span<const std::string> images(&image, image.empty() ? 0 : 1);
         check_not_an_image("stdout", cli::standard_stream, images);
         if (!typed_.trace_file().empty())
-            check_not_an_image("--access", typed_.trace_file(), images);
+            check_not_an_image("--access", typed_.trace_place(), images);
         if (!json_.is_requested())
             return;
         check_not_an_image("--json", json_.target(), images);
-        refuse_json_onto(typed_.trace_file(), "trace");
+        refuse_json_onto(typed_.trace_place(), "trace");
         refuse_json_onto(options.record, "record");
     }
 
     void refuse_json_onto(const std::string& file, std::string_view what) const {
         if (!file.empty() && leads_to(json_.target(), file))
             throw cli::unusable("--json", fmt::format("{} is the {} {}", json_.target(), what, file));
-    }
-
-    // That it can be written. What was not there is made with the report: of a run that does not come to its
-    // end nothing is left.
-    void check_json() {
-        struct stat found {};
-        const bool is_new =
-            json_.is_requested() && json_.wants_text() && lstat(json_.target().c_str(), &found) != 0;
-        json_.open();
-        if (!is_new)
-            return;
-        json_.close();
-        (void)unlink(json_.target().c_str());
     }
 
     static void check_image(const lab_image_options& image) {

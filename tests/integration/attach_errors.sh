@@ -52,7 +52,7 @@ places() {
     refused "not HOST:PORT" disk.img "${crypto[@]}" --listen 10809 --insecure
     refused "'65536' is not a number" disk.img "${crypto[@]}" --listen 127.0.0.1:65536 --insecure
     refused "no use without --listen" disk.img "${on_socket[@]}" --insecure
-    refused "the path is empty" disk.img "${crypto[@]}" --socket ""
+    refused "--socket: the value is empty" disk.img "${crypto[@]}" --socket ""
     refused "longer than the path of a socket can be" disk.img "${crypto[@]}" --socket "$(printf 'x%.0s' {1..120})"
     refused "ENOENT" disk.img "${crypto[@]}" --socket none/s.sock
     echo precious >precious

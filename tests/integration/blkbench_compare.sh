@@ -104,18 +104,22 @@ image_io() {
 
 bad_numbers() {
     local value
-    refused "--bs: '6k' is not whole data units of 4096" "${small[@]}" --bs 6k
+    refused "--bs: '6k' is not whole data units of 4k" "${small[@]}" --bs 6k
     refused "--bs" "${small[@]}" --bs 0
     refused "--bs" "${sized[@]}" 4g --bs 2g
     refused "--size" "${sized[@]}" 10000
     refused "--size" "${sized[@]}" 0
-    refused "--size: '8k' is smaller than a block of 16384" "${sized[@]}" 8k --bs 16k
+    refused "--size: '8k' is smaller than a block of 16k" "${sized[@]}" 8k --bs 16k
     refused "--size" "${sized[@]}" 9000000t
     refused "--keys: 5 keys, but only 4 data units" "${sized[@]}" 16k --keys 5
     for value in 0 -1 4097 "" 1x; do refused "--iodepth" "${small[@]}" --iodepth="$value"; done
     for value in 0 257 1k; do refused "--numjobs" "${small[@]}" --numjobs "$value"; done
     for value in 0 1000001; do refused "--keys" "${small[@]}" --keys "$value"; done
-    for value in 0 0.5 86401 ms 86400001ms 1us 49ms; do refused "--runtime" "$blkbench" compare --filename "$image" --runtime "$value"; done
+    for value in 0 0.5 86401 ms 86400001ms 1us 1h -1 " 1"; do
+        refused "--runtime: '$value' is no whole number of seconds up to 86400, or of milliseconds as in 500ms" \
+            "$blkbench" compare --filename "$image" --runtime "$value"
+    done
+    refused "--runtime: '49ms' in 5 rounds" "$blkbench" compare --filename "$image" --runtime 49ms
     for value in 0 10001 1.5 ""; do refused "--rounds" "${small[@]}" --rounds="$value"; done
     refused "--runtime: '200ms' in 21 rounds: a slice is 10 ms at least" "${small[@]}" --rounds 21
     refused "--rwmixread" "${small[@]}" --rwmixread 101
@@ -150,7 +154,7 @@ engines() {
     local file=$dir/engine.json
     from_file() { refused "$1" "${small[@]}" --engine-file "$file"; }
     echo '{"name": "odd", "keyslots": 2, "dun_bytes": 1, "modes": {"aes-256-xts": [512]}}' >"$file"
-    from_file "engine odd: it does not have data units of 4096 bytes"
+    from_file "engine odd: it does not have data units of 4k"
     refused "engine odd: its data unit numbers have 1 bytes, an image of that size needs 2" \
         "${small[@]}" --data-unit-size 512 --engine-file "$file"
     echo '{"name": "odd", "keyslots": 2, "dun_bytes": 1, "modes": {"adiantum": [4096]}}' >"$file"
@@ -182,7 +186,7 @@ engines() {
 bad_files() {
     mkdir "$dir/folder"
     refused "$dir/folder: Is a directory (EISDIR)" "${compare[@]}" --size 16m --filename "$dir/folder"
-    refused "ENOENT" "${compare[@]}" --size 16m --filename "$dir/none/image"
+    refused "$dir/none/image: No such file or directory (ENOENT)" "${compare[@]}" --size 16m --filename "$dir/none/image"
     refused "ENOTDIR" "${compare[@]}" --size 16m --filename "$out/image"
     refused "empty" "${compare[@]}" --size 16m --filename ""
     refused "ENOENT" "${small[@]}" --json="$dir/none/file.json"
@@ -330,7 +334,7 @@ reused_images() {
     expect_exit 0 "${run[@]}"
     grep -q "hold what was written" "$out" || fail "reused images were not verified"
     expect_refused "--overwrite" "${run[@]}" --overwrite
-    expect_refused "$image.plain: has 1048576 bytes, and --size is 2097152" "${sized[@]}" 2m --paths plain --reuse
+    expect_refused "$image.plain: has 1m, and --size is 2m" "${sized[@]}" 2m --paths plain --reuse
     rm "$image.plain"
     mkdir "$image.plain"
     expect_refused "$image.plain: Is a directory (EISDIR)" "${run[@]}"

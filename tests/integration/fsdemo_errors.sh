@@ -396,7 +396,12 @@ usage() {
     refused "a verb is missing"
     refused "frobnicate" frobnicate d.img
     refused "--offset" get d.img /p/f --offset x
-    refused "--json=" ls d.img --json=
+    refused "--json=: the value is empty" ls d.img --json=
+    local option
+    for option in --strategy --path --engine --key-file --to; do
+        refused "$option: the value is empty" get d.img /p/f $option ""
+    done
+    refused "--strategy=: the value is empty" get d.img --strategy= /p/f
     local derive=(derive "${key[@]}" --length 16)
     refused "--context" "${derive[@]}" --context 10
     refused "--context" "${derive[@]}" --context nothing

@@ -51,7 +51,10 @@ built() {
         ((failures == 0)) || finish
         skip "this build has no lab"
     fi
-    cp -R "$source/examples/own-strategy" "$dir/own"
+    local documents
+    documents=$(find "$dir/moved" -type d -path '*/doc/blkcrypto')
+    [[ -r $documents/LICENSE && -r $documents/docs/own-strategy.md ]] || fail "no licence or no documents in ${documents:-PREFIX}"
+    cp -R "$documents/examples/own-strategy" "$dir/own"
     cd "$dir/own" || exit 1
     must cmake -B build "${same[@]}" -DCMAKE_PREFIX_PATH="$dir/moved"
     grep -q "^blkcrypto_DIR:PATH=$dir/moved/" build/CMakeCache.txt || fail "another package was found"
@@ -75,7 +78,13 @@ ran() {
     has_row --pool-size 4 --keys 2 --modes aes-256-xts,adiantum
     expect_exit 0 "${lab[@]}" --help
     grep -q second-chance "$dir/stdout" || fail "--help does not name it"
+    grep -q "^  my_lab strategies " "$dir/stdout" || fail "the example of --help is another program's"
     expect_refused second-chance "${lab[@]}" --strategies third-chance
+    expect_says "my_lab: --strategies: 'third-chance'"
+    expect_exit 0 "$dir/own/build/my_lab" --version
+    grep -q '^my_lab ' "$dir/stdout" || fail "--version names another program: $(cat "$dir/stdout")"
+    expect_exit 0 "$dir/own/build/my_lab" --help
+    ! grep -q blkbench "$dir/stdout" || fail "--help names another program: $(grep blkbench "$dir/stdout")"
 }
 
 installed

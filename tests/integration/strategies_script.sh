@@ -112,6 +112,8 @@ traces() {
     printf '# by hand\n0\n\n31\n5\n' >"$dir/trace"
     expect_exit 0 "$blkbench" strategies --files 8 --extents-per-file 4 --rounds 1 --strategies library-key --access "trace:$dir/trace" --json
     holds '.options.ios == 3 and .options.access.trace_entries == 3'
+    expect_exit 0 "$blkbench" strategies --files 8 --extents-per-file 4 --rounds 1 --strategies library-key --access trace:- --json < <(sed 's/^/ /; s/$/\r/' "$dir/trace")
+    holds '.options.ios == 3 and .options.access.trace_entries == 3'
 }
 
 # One that needs too much stops and is told; the others go on.
@@ -132,7 +134,7 @@ several_modes() {
     holds '.images_agree and .options.engine == "generic" and .claims[7].shown'
     refused "--modes: ${modes%,*} is there twice" "${onto[@]}" --modes "$modes,${modes%,*}"
     refused "engine ufs-std: it does not have the mode ${modes#*,}" "${onto[@]}" --modes "$modes" --engine ufs-std
-    expect_exit 0 "${small[@]}" --modes "$modes" --engine ufs-std --strategies prepared-map
+    expect_exit 0 "${small[@]}" --modes "$modes" --strategies prepared-map
 }
 
 bad_numbers() {
@@ -141,13 +143,15 @@ bad_numbers() {
     for value in 0 1k; do refused "--extents-per-file: '$value'" "${plain[@]}" --extents-per-file "$value"; done
     for value in 0 65537; do refused "--pool-size: '$value'" "${onto[@]}" --pool-size "$value"; done
     for value in 0 1025; do refused "--keyslots: '$value'" "${onto[@]}" --keyslots "$value"; done
-    for value in 0 6k 129m; do refused "--bs: '$value'" "${onto[@]}" --bs "$value"; done
+    for value in 0 6k; do refused "--bs: '$value' is not whole blocks of 4k, one at least" "${onto[@]}" --bs "$value"; done
+    refused "--bs: '129m' is more than the longest extent, 128m" "${onto[@]}" --bs 129m
     for value in 0 4097; do refused "--iodepth: '$value'" "${onto[@]}" --iodepth "$value"; done
     for value in 0 -1 1x 5.1 nan ""; do refused "--access: '$value' is not a skew" "${onto[@]}" --access "zipf:$value"; done
     refused "--reads: '101'" "${onto[@]}" --reads 101
     refused "--rounds: '0'" "${plain[@]}" --rounds 0
     refused "--pool-size: none of the strategies has a use for it" "${plain[@]}" --strategies full-in-io --pool-size 8
     refused "--keyslots: none of the strategies has a use for it" "${plain[@]}" --strategies pool-global --keyslots 8
+    refused "--engine: none of the strategies has a use for it" "${onto[@]}" --strategies prepared-map --engine qcom-ice
     refused "--derived-key-cache: 'x'" "${onto[@]}" --derived-key-cache x
     refused "--seed: '18446744073709551616'" "${onto[@]}" --seed 18446744073709551616
     refused "--memory-limit: '99999999999t'" "${onto[@]}" --memory-limit 99999999999t
@@ -165,13 +169,18 @@ bad_numbers() {
 bad_names() {
     refused "--strategies: 'pool' is not one of full-in-io, nofs-in-io, all-at-open, pool-per-file, pool-global" \
         "${onto[@]}" --strategies prepared-map,pool
+    refused "--strategies: all stands alone: it has the others" "${onto[@]}" --strategies all,prepared-map
     refused "--strategies: prepared-map is there twice" "${onto[@]}" --strategies prepared-map,prepared-map
     refused "--modes: 'aes' is not one of aes-256-xts" "${onto[@]}" --modes aes
     refused "--modes: aes-256-xts is there twice" "${onto[@]}" --modes aes-256-xts,aes-256-xts
     refused "--engine: 'nvme' is not one of ufs-std" "${onto[@]}" --engine nvme
     refused "--access: 'random' is not one of uniform, sequential, zipf:T, trace:FILE" "${onto[@]}" --access random
     refused "--bogus" "${onto[@]}" --bogus
-    local mode
+    local option mode
+    for option in --filename --strategies --access --record --engine --runtime; do
+        expect_refused "$option: the value is empty" "${small[@]}" $option ""
+        expect_refused "$option=: the value is empty" "${small[@]}" $option= --overwrite
+    done
     for mode in $("$bin/blkcrypto" modes | grep ENOPKG | cut -d' ' -f1); do
         refused "--modes: no implementation of $mode here (ENOPKG)" "${onto[@]}" --modes "$mode"
     done
@@ -179,32 +188,41 @@ bad_names() {
 
 bad_files() {
     local trace=$dir/bad
-    of_trace() { refused "$trace: $1" "${onto[@]}" --access "trace:$trace"; }
+    of_trace() { refused "$trace:$1" "${onto[@]}" --access "trace:$trace"; }
     printf '0\n32\n' >"$trace"
-    of_trace "line 2: there is no key 32, only those from 0 to 31"
+    of_trace "2: there is no key 32, only those from 0 to 31"
     printf '# five\nfive\n' >"$trace"
-    of_trace "line 2: 'five' is not a number"
+    of_trace "2: 'five' is not a number"
     printf '1\n000000000000000000001\n' >"$trace"
-    of_trace "line 2: more than 20 characters are no key id"
+    of_trace "2: more than 20 characters are no key id"
+    printf '1\r\n\r2\\\r\n' >"$trace"
+    of_trace "2: '2\\\\' is not a number"
+    printf '1\n2\r3\n' >"$trace"
+    of_trace "2: '2\\x0d3' is not a number"
     printf '#\n\n' >"$trace"
-    of_trace "there is no key in it"
+    of_trace " there is no key in it"
     refused ENOENT "${onto[@]}" --access "trace:$dir/none"
     refused EISDIR "${onto[@]}" --access "trace:$dir"
-    refused "/dev/zero: line 1: more than 20 characters are no key id" "${onto[@]}" --access trace:/dev/zero
+    refused "/dev/zero:1: there is a zero byte, so it is no text" "${onto[@]}" --access trace:/dev/zero
+    refused "--access: trace: without the name of a file behind it" "${onto[@]}" --access trace:
+    refused "stdin:1: 'x' is not a number" "${onto[@]}" --access trace:- <<<x
 
     echo 1 >"$trace"
     refused "--record: $dir/./bad is the trace $trace" "${onto[@]}" --access "trace:$trace" --record "$dir/./bad"
     expect_equal "a trace named as the record" "$(cat "$trace")" 1
     refused "--record: $dir/./image is the image $image" "${onto[@]}" --record "$dir/./image"
-    refused ENOENT "${onto[@]}" --record "$dir/none/record"
+    refused "--record: $dir/bad is the trace /dev/stdin" "${onto[@]}" --access trace:- --record "$trace" <"$trace"
+    refused "--json: $dir/bad is the trace /dev/stdin" "${onto[@]}" --access trace:- --json="$trace" <"$trace"
+    refused "$dir/none/record: No such file or directory (ENOENT)" "${onto[@]}" --record "$dir/none/record"
     refused EISDIR "${onto[@]}" --record "$dir"
     refused "--json: $image is the image" "${onto[@]}" --json="$image"
     refused "--json: $dir/./new is the record $dir/new" "${onto[@]}" --record "$dir/new" --json="$dir/./new"
     refused "--json: $dir/./bad is the trace $trace" "${onto[@]}" --access "trace:$trace" --json="$dir/./bad"
     expect_refused "--access: $trace is the image" "${small[@]}" --filename "$trace" --overwrite --access "trace:$trace"
+    expect_refused "--access: /dev/stdin is the image" "${small[@]}" --filename "$trace" --overwrite --access trace:- <"$trace"
     expect_equal "a trace named as the image" "$(cat "$trace")" 1
     [[ ! -e $dir/new ]] || fail "a refused run made its record"
-    refused ENOENT "${small[@]}" --filename "$dir/none/image"
+    refused "$dir/none/image: No such file or directory (ENOENT)" "${small[@]}" --filename "$dir/none/image"
     refused EISDIR "${small[@]}" --filename "$dir"
 }
 

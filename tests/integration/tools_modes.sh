@@ -84,7 +84,7 @@ expect_refused "--bogus" "$blkcrypto" modes --json="$dir/file.json" --bogus
 expect_same_file "kept on a usage error" "$dir/file.json" "$dir/alone.json"
 expect_refused "ENOENT" "$blkcrypto" modes --json="$dir/none/file.json"
 expect_refused "EISDIR" "$blkcrypto" modes --json="$dir"
-expect_refused "empty" "$blkcrypto" modes --json=
+expect_refused "--json=: the value is empty" "$blkcrypto" modes --json=
 
 # Usage errors and help.
 expect_refused "conjure: neither a verb" "$blkcrypto" conjure

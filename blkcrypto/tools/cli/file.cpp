@@ -18,9 +18,13 @@ struct stat status_of(int fd, const std::string& name) {
     return status;
 }
 
-int open_or_throw(const std::string& path, int flags) {
+int try_open(const std::string& path, int flags) {
     constexpr mode_t permissions = 0666; // the umask takes its part
-    const int fd = ::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, permissions);
+    return ::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, permissions);
+}
+
+int open_or_throw(const std::string& path, int flags) {
+    const int fd = try_open(path, flags);
     if (fd < 0)
         throw file_error(exit_unusable, path, errno);
     return fd;
@@ -46,7 +50,12 @@ file file::open_input(const std::string& path) {
 file file::open_output(const std::string& path) {
     if (path == standard_stream)
         return {STDOUT_FILENO, "stdout"};
-    return {open_or_throw(path, O_WRONLY | O_CREAT), path};
+    const int made = try_open(path, O_WRONLY | O_CREAT | O_EXCL);
+    if (made < 0)
+        return {open_or_throw(path, O_WRONLY | O_CREAT), path};
+    file opened(made, path);
+    opened.is_new_ = true;
+    return opened;
 }
 
 file::~file() {
@@ -116,6 +125,11 @@ void file::write(bytes_view from) {
         else if (errno != EINTR)
             throw file_error(exit_failed, name_, errno);
     }
+}
+
+void file::remove_if_new() noexcept {
+    if (std::exchange(is_new_, false))
+        (void)unlink(name_.c_str());
 }
 
 void file::close() {

@@ -26,7 +26,8 @@ class file {
     /// it is one of its inputs. "-" is stdout.
     static file open_output(const std::string& path);
 
-    file(file&& other) noexcept : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)) {}
+    file(file&& other) noexcept
+        : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)), is_new_(other.is_new_) {}
     file& operator=(file&&) = delete;
     ~file();
 
@@ -54,6 +55,12 @@ class file {
     /// Reports what only shows at the end. To be called once all is written.
     void close();
 
+    /// open_output() has made it.
+    bool is_new() const noexcept { return is_new_; }
+
+    /// Leaves no name of a file that open_output() has made.
+    void remove_if_new() noexcept;
+
     /// What is read at the one is missing at the other, or the same: two names of one file, pipe, terminal or
     /// other device; "-" is stdin. Opens nothing. False if either cannot be looked at.
     static bool are_same_input(const std::string& one, const std::string& other);
@@ -64,6 +71,7 @@ class file {
 
     int fd_;
     std::string name_;
+    bool is_new_ = false;
 };
 
 } // namespace blkcrypto::cli

@@ -15,19 +15,30 @@ void json_output::add_to(CLI::App& verb) {
 }
 
 void json_output::open() {
-    if (is_requested() && !file_)
-        file_.emplace(file::open_output(target_));
+    if (!is_requested() || file_)
+        return;
+    file_.emplace(file::open_output(target_));
+    if (!file_->is_new())
+        return;
+    file_->remove_if_new();
+    file_.reset();
 }
 
 void json_output::write(const nlohmann::ordered_json& document) {
     if (!is_requested())
         return;
-    open();
     const std::string text =
         document.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + '\n';
-    file_->truncate();
-    file_->write(text);
-    file_->close();
+    if (!file_)
+        file_.emplace(file::open_output(target_));
+    try {
+        file_->truncate();
+        file_->write(text);
+        file_->close();
+    } catch (...) {
+        file_->remove_if_new();
+        throw;
+    }
 }
 
 nlohmann::ordered_json make_document(std::string_view schema, unsigned version) {

@@ -26,10 +26,12 @@ class json_output {
     bool wants_text() const { return target_ != standard_stream; }
 
     /// Opens the file, keeping its content, so that one that cannot be written is found before the work is
-    /// done.
+    /// done. What was not there is gone again, and made by write(): nothing is left of work that does not
+    /// come to its end.
     void open();
 
     /// Replaces the file's content, or prints. Does nothing unless requested. Opens the file if nobody has.
+    /// A file that is new is whole, or not there.
     void write(const nlohmann::ordered_json& document);
 
     /// For a process that leaves writing to another.

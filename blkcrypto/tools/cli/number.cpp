@@ -21,9 +21,10 @@ std::optional<std::uint64_t> whole_number(std::string_view text) {
     return value;
 }
 
+constexpr std::string_view suffixes = "kmgt";
+
 // The shift of a suffix; 0 if the character is none.
 unsigned suffix_bits(char suffix) {
-    constexpr std::string_view suffixes = "kmgt";
     const auto lower = static_cast<char>(suffix | 0x20);
     const auto at = suffixes.find(lower);
     return at == std::string_view::npos ? 0 : 10 * (static_cast<unsigned>(at) + 1);
@@ -71,6 +72,15 @@ std::uint64_t parse_size(std::string_view option, std::string_view text) {
     return *value;
 }
 
+std::string size_text(std::uint64_t bytes) {
+    for (std::size_t i = suffixes.size(); i-- > 0;) {
+        const std::uint64_t number = bytes >> 10 * (i + 1);
+        if (number != 0 && number << 10 * (i + 1) == bytes)
+            return fmt::format("{}{}", number, suffixes[i]);
+    }
+    return fmt::format("{}", bytes);
+}
+
 std::uint64_t parse_count(std::string_view option, std::string_view text, std::uint64_t min,
                           std::uint64_t max) {
     const auto value = whole_number(text);
@@ -83,7 +93,8 @@ data_unit_size parse_data_unit_size(std::string_view option, std::string_view te
     const auto size = data_unit_size::make(parse_size(option, text));
     if (size.has_error())
         throw unusable(option, fmt::format("'{}' is not a power of two from {} to {}", text,
-                                           data_unit_size::min_bytes, data_unit_size::max_bytes));
+                                           size_text(data_unit_size::min_bytes),
+                                           size_text(data_unit_size::max_bytes)));
     return *size;
 }
 

@@ -18,6 +18,9 @@ namespace blkcrypto::cli {
 /// Decimal, with an optional k, m, g or t of either case (1024-based).
 std::uint64_t parse_size(std::string_view option, std::string_view text);
 
+/// As parse_size() takes it, in the largest unit that it is whole in: 4k, 512g, 1000.
+std::string size_text(std::uint64_t bytes);
+
 /// A plain decimal number from `min` to `max`.
 std::uint64_t parse_count(std::string_view option, std::string_view text, std::uint64_t min,
                           std::uint64_t max);

@@ -70,11 +70,27 @@ program_error usage_error(const CLI::App& program, const CLI::ParseError& error,
     return unusable("usage", fmt::format("a verb is missing: {}", verb_names(program)));
 }
 
-// CLI11 takes "--name=" for "--name".
-void refuse_empty_json_file(int argc, char** argv) {
-    for (int i = 1; i < argc; ++i)
-        if (std::string_view(argv[i]) == "--json=")
-            throw unusable("--json=", "the file name is empty");
+// An empty value names nothing, and means no default: most likely a variable was not set.
+void refuse_empty(std::string_view option) {
+    throw unusable(option, "the value is empty");
+}
+
+// CLI11 takes "--name=" for "--name", and the next word for the value.
+void refuse_nothing_assigned(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (word == "--")
+            return;
+        if (word.starts_with("--") && word.find('=') == word.size() - 1)
+            refuse_empty(word);
+    }
+}
+
+// Operands say themselves what is wrong with them: an empty path, say, is ENOENT.
+void refuse_empty_values(const CLI::App& chosen) {
+    for (const CLI::Option* option : chosen.get_options())
+        if (option->nonpositional() && std::ranges::count(option->results(), std::string()) != 0)
+            refuse_empty(option->get_name());
 }
 
 // Null if the command line asked for help or the version, which has been printed.
@@ -83,7 +99,7 @@ verb* choose_verb(CLI::App& program, const verb_list& verbs, int argc, char** ar
     for (const auto& v : verbs)
         declared.emplace_back(v->add_to(program), v.get());
     try {
-        refuse_empty_json_file(argc, argv);
+        refuse_nothing_assigned(argc, argv);
         program.parse(argc, argv);
     } catch (const CLI::Success& help_or_version) {
         program.exit(help_or_version);
@@ -91,7 +107,9 @@ verb* choose_verb(CLI::App& program, const verb_list& verbs, int argc, char** ar
     } catch (const CLI::ParseError& error) {
         throw usage_error(program, error, argc, argv);
     }
-    return std::ranges::find_if(declared, [](const auto& d) { return d.first->parsed(); })->second;
+    const auto& chosen = *std::ranges::find_if(declared, [](const auto& d) { return d.first->parsed(); });
+    refuse_empty_values(*chosen.first);
+    return chosen.second;
 }
 
 int run(const std::string& name, const std::string& description, const verb_list& verbs, int argc,

@@ -2,7 +2,7 @@
 #pragma once
 // The main() of every program here: a program is a list of verbs, a verb declares its options and runs. What
 // goes wrong is one line on stderr and an exit code (program_error.hpp). Every verb has --help with an
-// example.
+// example. An option with an empty value is refused before the verb runs.
 
 #include <CLI/CLI.hpp>
 #include <memory>

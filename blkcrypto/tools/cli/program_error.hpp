@@ -14,7 +14,7 @@
 namespace blkcrypto::cli {
 
 inline constexpr int exit_success = 0;
-inline constexpr int exit_failed = 1;   // an I/O, a check or a key failed
+inline constexpr int exit_failed = 1;   // an I/O, a check or a key failed; or see fail_to_make()
 inline constexpr int exit_unusable = 2; // bad usage, or something named on the command line cannot be used
 
 class program_error : public std::runtime_error {
