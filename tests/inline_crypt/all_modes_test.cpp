@@ -39,8 +39,8 @@ std::uint64_t next_stream() {
 /// Slots without a profile, with tfms of the modes named.
 struct slot_fixture {
     explicit slot_fixture(unsigned num_slots, const std::vector<crypto_mode>& modes = {})
-        : env(test_seed(), &hooks), random(next_stream()), slots(*slot_tfms::make(num_slots, 1)),
-          asker(env), plain(random_bytes(unit_bytes, random.next())) {
+        : env(test_seed(), &hooks), random(next_stream()), slots(*slot_tfms::make(num_slots, 1)), asker(env),
+          plain(random_bytes(unit_bytes, random.next())) {
         for (const crypto_mode mode : modes)
             REQUIRE_FALSE(slots->add_mode(env, mode));
     }

@@ -242,8 +242,9 @@ TEST_CASE("the stages of a bio add up to its whole time, and each that was passe
         CHECK(stamps.stage == bio_stage::done);
         CHECK(sum(stamps) == stamps.entered_ns - begin_ns);
         CHECK(stamps.entered_ns < ticking.now_ns());
-        CHECK(has(stamps, {bio_stage::queued, bio_stage::tfm_lookup, bio_stage::cipher, bio_stage::storage}) ==
-              (op == bio_op::read || has(stamps, {bio_stage::bounce_wait})));
+        CHECK(
+            has(stamps, {bio_stage::queued, bio_stage::tfm_lookup, bio_stage::cipher, bio_stage::storage}) ==
+            (op == bio_op::read || has(stamps, {bio_stage::bounce_wait})));
         CHECK_FALSE(has(stamps, {bio_stage::tfm_wait})); // nobody else has the slot
         const bool is_first_use = op == bio_op::write;
         CHECK(has(stamps, {bio_stage::derive, bio_stage::setkey}) == is_first_use);
