@@ -224,7 +224,7 @@ TEST_CASE("an extent that two files share is read through both, whoever its info
     }
 }
 
-TEST_CASE("a first use derives, sets and, under some, allocates; the next one only looks up") {
+TEST_CASE("a first use derives, sets and, under some, allocates, and the next one only looks up") {
     for (const strategy_info& s : strategies()) {
         CAPTURE(s.name);
         if (s.make == nullptr)
