@@ -24,6 +24,8 @@ struct cache_counters {
 
 class derived_keys {
   public:
+    static constexpr unsigned capacity_max = 1 << 20; // that a user can ask for
+
     /// EINVAL for no places. ENOMEM.
     static result<std::unique_ptr<derived_keys>> make(env& e, unsigned capacity);
     /// The memory that so many take.

@@ -67,9 +67,10 @@ result<std::unique_ptr<extent_keys>> extent_keys::make(const crypto_door& door,
 
 std::error_code extent_keys::grow(unsigned count) {
     const unsigned before = capacity();
-    if (!door_.environment.allow_allocation(info_memory, (count - before) * sizeof(place)))
+    if (!door_.environment.allow_allocation(info_memory, bytes_for(count) - bytes_for(before)))
         return make_error(ENOMEM);
     places_.resize(count);
+    account(); // also where it ends here
     if (const std::error_code error = reserve_in_modes(count))
         return error;
     index_.grow(count); // places it does not know are not there

@@ -59,7 +59,7 @@ claim_finding judge::s1() const {
         return missing(1, {"full-in-io"});
     const double allocations = count(*naive, &io_allocations_of);
     const double modules = count(*naive, &modules_loaded_in_io_of);
-    if (allocations == 0 && modules == 0)
+    if (sum_of(*naive, &io_allocations_of) == 0 && sum_of(*naive, &modules_loaded_in_io_of) == 0)
         return not_shown(1, "full-in-io asked for no transform in the I/O path; I/O to extents that "
                             "have none yet would");
     const io_times where = naive->times();
@@ -181,20 +181,21 @@ judge::quietness judge::quiet_ones() const {
             continue;
         const double allocations = sum_of(strategy, &io_allocations_of);
         const double in_io = sum_of(strategy, &modules_loaded_in_io_of);
-        modules = std::max(modules, count(strategy, &modules_loaded_of));
-        if (allocations == 0 && in_io == 0)
+        if (allocations == 0 && in_io == 0) {
             quiet.push_back(&strategy);
-        else
-            others.push_back(fmt::format("{} asked for {} and loaded {} there, all rounds together",
+            modules = std::max(modules, count(strategy, &modules_loaded_of));
+        } else {
+            others.push_back(fmt::format("{} asked for {} and loaded {} in the I/O path, all rounds together",
                                          strategy.strategy->name, counted(allocations, "transform"),
                                          counted(in_io, "module")));
+        }
     }
     std::string text;
     if (!quiet.empty())
         text = fmt::format("{} asked for no transform and loaded no module in the I/O path (at open: {}{}).",
                            names_of(quiet), counted(modules, "module"), by_mounts(modules));
     for (const auto& other : others)
-        text += fmt::format("{}But {}.", text.empty() ? "" : " ", other);
+        text += fmt::format("{}{}.", text.empty() ? "" : " But ", other);
     return {text, others.empty() ? claim_verdict::shown : claim_verdict::against};
 }
 
@@ -227,7 +228,7 @@ claim_finding judge::s7() const {
 std::string judge::told_nothing_text() const {
     const auto* naive = measured("full-in-io");
     if (naive == nullptr)
-        return {};
+        return " What happens where nothing is named full-in-io would show; it was not measured.";
     const double modules = count(*naive, &modules_loaded_in_io_of);
     return fmt::format(
         " full-in-io, which is told nothing at open, asked for {} and loaded {} in the I/O path{}.",
@@ -245,7 +246,9 @@ claim_finding judge::s8() const {
     std::vector<std::string_view> names;
     for (const auto* mode : modes)
         names.push_back(mode->name);
-    return finding(8, verdict,
+    const auto* naive = measured("full-in-io");
+    const bool has_contrast = naive != nullptr && sum_of(*naive, &modules_loaded_in_io_of) != 0;
+    return finding(8, verdict == claim_verdict::shown && !has_contrast ? claim_verdict::not_shown : verdict,
                    fmt::format("{} modes ({}), one a file and named when it is opened, {} with {}: {}{}",
                                modes.size(), fmt::join(names, ", "), plural(options_.image.files, "file"),
                                plural(options_.image.extents(), "extent"), quiet, told_nothing_text()));

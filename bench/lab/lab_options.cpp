@@ -30,7 +30,6 @@ constexpr std::uint64_t ios_max = std::uint64_t{1} << 40;
 constexpr std::uint64_t usual_ios = 20'000;
 constexpr unsigned usual_extent_infos = 1024;
 constexpr std::uint64_t extent_infos_max = std::uint64_t{1} << 17;
-constexpr std::uint64_t derived_keys_max = std::uint64_t{1} << 20;
 constexpr std::string_view accesses = "uniform, sequential, zipf:T, trace:FILE";
 
 // In two lines.
@@ -346,7 +345,8 @@ lab_options lab_arguments::check(std::span<const fsdemo::strategy_info* const> k
     checked.workload = parse_workload(*this, checked.image);
     checked.workload.seed = seed.empty() ? random_seed : parse_count("--seed", seed, 0, any);
     checked.strategy = parse_strategy(*this, checked.workload.jobs);
-    checked.derived_keys = parse_unsigned("--derived-key-cache", derived_key_cache, 0, derived_keys_max);
+    checked.derived_keys =
+        parse_unsigned("--derived-key-cache", derived_key_cache, 0, fsdemo::derived_keys::capacity_max);
     checked.extent_infos = parse_extent_infos(extent_infos, checked.workload.depth);
     check_memory_of_jobs(checked);
     checked.engine = parse_engine(*this, checked);

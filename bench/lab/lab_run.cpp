@@ -150,11 +150,13 @@ void lab::run_round(unsigned round, round_progress& progress) {
 }
 
 void lab::take_turn(const round_plan& plan, lab_strategy_result& subject, const turn_observer& tell) {
-    spoil_samples(plan, image_, image_of(subject));
+    const auto spoiled = spoil_samples(plan, image_, image_of(subject));
     lab_stack stack(image_of(subject), *subject.strategy, options_, env_);
     turn_outcome outcome = run_turn(plan, image_, stack, env_, tell);
     subject.stop = std::move(outcome.stop);
-    if (!subject.stop)
+    if (subject.stop)
+        mend_samples(spoiled, image_of(subject));
+    else
         subject.rounds.push_back(std::move(outcome.done));
 }
 

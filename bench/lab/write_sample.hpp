@@ -7,6 +7,8 @@
 #include "bench/lab/job_load.hpp"
 #include "bench/lab/lab_image.hpp"
 
+#include <array>
+#include <span>
 #include <vector>
 
 namespace blkcrypto::bench {
@@ -15,8 +17,18 @@ namespace blkcrypto::bench {
 /// that it takes no time where nothing is written.
 std::vector<std::uint64_t> write_sample(const round_plan& plan, unsigned job);
 
+/// What was at the beginning of an extent.
+struct spoiled_place {
+    std::uint64_t at_bytes;
+    std::array<std::byte, 64> was;
+};
+
 /// Overwrites the first bytes of the extents of all jobs' samples, in the image's file at `path`.
 /// program_error.
-void spoil_samples(const round_plan& plan, const lab_image& image, const std::string& path);
+std::vector<spoiled_place> spoil_samples(const round_plan& plan, const lab_image& image,
+                                         const std::string& path);
+
+/// After a turn that did not come to its end: the image is whole again for whoever reads it. program_error.
+void mend_samples(std::span<const spoiled_place> places, const std::string& path);
 
 } // namespace blkcrypto::bench

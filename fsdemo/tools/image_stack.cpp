@@ -5,6 +5,7 @@
 #include "blkcrypto/tools/cli/choice.hpp"
 #include "blkcrypto/tools/cli/number.hpp"
 #include "blkcrypto/tools/cli/program_error.hpp"
+#include "fsdemo/derived_keys.hpp"
 
 #include <array>
 #include <fmt/format.h>
@@ -14,7 +15,6 @@ namespace {
 
 constexpr std::string_view native_strategy = "inline-hardware"; // of the inline path
 constexpr std::string_view usual_strategy = "fallback-keyslots";
-constexpr std::uint64_t derived_keys_limit = 1 << 20;
 
 const strategy_info& parse_strategy(const std::string& text) {
     std::vector<std::string_view> names;
@@ -103,7 +103,7 @@ stack_options::checked stack_options::check() const {
         set_keyslots(all.engine, all.sizes.keyslots);
     if (!derived_key_cache.empty())
         all.derived_keys = static_cast<unsigned>(
-            cli::parse_count("--derived-key-cache", derived_key_cache, 0, derived_keys_limit));
+            cli::parse_count("--derived-key-cache", derived_key_cache, 0, derived_keys::capacity_max));
     return all;
 }
 

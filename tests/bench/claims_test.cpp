@@ -316,8 +316,9 @@ TEST_CASE("S7 names who asked for no transform in the I/O path, and who did") {
     CHECK(quiet.verdict == claim_verdict::shown);
     lab.change("pool-global", [](lab_turn_result& turn) { turn.figures.io_allocations = 3; });
     CHECK_SAYS(lab.claim(7), "opened: fallback-keyslots asked for no transform");
-    CHECK_SAYS(lab.claim(7), "But pool-global asked for 21 transforms and loaded 0 modules there, all rounds "
-                             "together.");
+    CHECK_SAYS(lab.claim(7),
+               "But pool-global asked for 21 transforms and loaded 0 modules in the I/O path, all rounds "
+               "together.");
     lab.change("pool-global", [](lab_turn_result& turn) { turn.figures.io_allocations = 0; });
     CHECK(lab.claim(7).verdict == claim_verdict::shown);
     lab.of("inline-hardware").rounds[2].modules_loaded_in_io = 1; // an engine has no transforms of its own
@@ -349,6 +350,10 @@ TEST_CASE("S8 needs two modes, and says what a strategy did in the I/O path that
                "full-in-io, which is told nothing at open, asked for 10 transforms and loaded 2 "
                "modules in the I/O path.");
     CHECK(lab.claim(8).verdict == claim_verdict::shown);
+    made_up_lab told("prepared-map", typed);
+    CHECK(told.claim(8).verdict == claim_verdict::not_shown); // nobody was told nothing
+    CHECK_SAYS(told.claim(8),
+               "What happens where nothing is named full-in-io would show; it was not measured.");
     lab.change("prepared-map", [](lab_turn_result& turn) { turn.figures.io_allocations = 1; });
     CHECK(lab.claim(8).verdict == claim_verdict::against);
     check_missing(made_up_lab("library-key", typed).claim(8),
@@ -408,7 +413,11 @@ TEST_CASE("S9 takes keyslots that are no worse than the map, and derived keys th
     lab.options.derived_keys = 4096;
     CHECK(verdict() == claim_verdict::not_shown); // and none was asked for again
     CHECK_SAYS(lab.claim(9), "with a cache of 4096 derived keys that had 0 % of the keys asked for");
-    lab.of("fallback-keyslots").rounds[5].derived_keys.hits = 1;
+    for (auto& round : lab.of("fallback-keyslots").rounds)
+        round.derived_keys = {.hits = 5, .misses = 95};
+    CHECK(verdict() == claim_verdict::not_shown); // too few to pay
+    for (auto& round : lab.of("fallback-keyslots").rounds)
+        round.derived_keys = {.hits = 10, .misses = 90};
     CHECK(verdict() == claim_verdict::shown);
     lab.make_faster("fallback-keyslots", 1.5);
     CHECK(verdict() == claim_verdict::shown);

@@ -421,6 +421,16 @@ TEST_CASE("a strategy that is alone and always uses the same wrong key ends the 
     CHECK(said.starts_with("same-key, read through fallback-keyslots: extent "));
 }
 
+TEST_CASE("a strategy that stops leaves the image as the one before it did, whoever reads it then") {
+    small_lab lab;
+    lab.options.strategies = {fsdemo::find_strategy("prepared-map"), fsdemo::find_strategy("all-at-open")};
+    lab.options.strategy.pool_size = 4;
+    lab.options.strategy.memory_limit_bytes = 8192; // of 32 transforms
+    const lab_result result = lab.run();
+    CHECK(result.strategies[0].is_complete());
+    CHECK(result.strategies[1].stop.has_value());
+}
+
 TEST_CASE("a strategy that fails to read what it wrote ends the run with the error") {
     small_lab lab;
     static constexpr fsdemo::strategy_info failing{
@@ -461,12 +471,13 @@ TEST_CASE("files of the lab are gone at the end, also of a run that fails, but f
         }};
     std::filesystem::remove(lab.options.image.path);
     const char* const named = std::getenv("TMPDIR");
-    const std::string before = named == nullptr ? "/tmp" : named;
+    const std::optional<std::string> before =
+        named == nullptr ? std::nullopt : std::optional<std::string>(named);
     setenv("TMPDIR", lab.files.path("").c_str(), 1);
     lab.options.strategies = {&failing};
     lab.options.image.path.clear();
     CHECK_THROWS_AS((void)lab.run(), cli::program_error);
-    setenv("TMPDIR", before.c_str(), 1);
+    before ? setenv("TMPDIR", before->c_str(), 1) : unsetenv("TMPDIR");
     CHECK(lab.files.names().empty());
 }
 

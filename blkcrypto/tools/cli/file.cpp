@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +38,16 @@ bool are_same(const struct stat& one, const struct stat& other) {
     return keeps_data && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
+// What is made through a link that leads to nothing is where it leads to.
+std::string behind_dangling_links(const std::string& path) {
+    constexpr int links_max = 40;
+    std::filesystem::path place = path;
+    std::error_code ignored; // opening it says what is wrong
+    for (int i = 0; i < links_max && is_symlink(place, ignored) && !exists(place, ignored); ++i)
+        place = place.parent_path() / read_symlink(place, ignored);
+    return place.string();
+}
+
 } // namespace
 
 file file::open_input(const std::string& path) {
@@ -47,9 +58,10 @@ file file::open_input(const std::string& path) {
     return opened;
 }
 
-file file::open_output(const std::string& path) {
-    if (path == standard_stream)
+file file::open_output(const std::string& typed) {
+    if (typed == standard_stream)
         return {STDOUT_FILENO, "stdout"};
+    const std::string path = behind_dangling_links(typed);
     const int made = try_open(path, O_WRONLY | O_CREAT | O_EXCL);
     if (made < 0)
         return {open_or_throw(path, O_WRONLY | O_CREAT), path};

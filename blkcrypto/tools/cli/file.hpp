@@ -27,7 +27,8 @@ class file {
     static file open_output(const std::string& path);
 
     file(file&& other) noexcept
-        : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)), is_new_(other.is_new_) {}
+        : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)),
+          is_new_(std::exchange(other.is_new_, false)) {}
     file& operator=(file&&) = delete;
     ~file();
 
