@@ -349,6 +349,9 @@ TEST_CASE("while a task keeps a transform, nobody sleeps beside an idle one") {
                        {2, how, {{{use_kept}}, {{use}, {use, 1}}, {{use}}}},
                        {1, how, {{{use}, {use_kept, 1}}, {{use}}}}},
                       every_order);
+}
+
+TEST_CASE("an extent that has two leases of its transform races with two others") {
     explore_races({{2, reuse::found, {{{use_kept}}, {{use_twice}}, {{use}}}},
                    {1, reuse::found, {{{use_twice}}, {{use_twice}}, {{use}}}}},
                   every_order);
